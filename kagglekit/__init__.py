@@ -1,0 +1,39 @@
+"""From a trained segmentation model to a Kaggle score.
+
+Importing this package imports nothing else: `kagglekit.rle`, `kagglekit.slides` and the
+other submodules load when they are first used, so the offline side (`build_offline.py`,
+`install.py`) runs where NumPy and torch are not installed.
+"""
+
+import importlib
+from types import ModuleType
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "competitions",
+    "errors",
+    "inference",
+    "losses",
+    "metrics",
+    "models",
+    "mounts",
+    "offline",
+    "plots",
+    "regions",
+    "rehearsal",
+    "rle",
+    "slides",
+    "submission",
+    "tiling",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return importlib.import_module(f"kagglekit.{name}")
+    raise AttributeError(f"module 'kagglekit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
