@@ -23,9 +23,13 @@ __all__ = [
     "regions",
     "rehearsal",
     "rle",
+    "scaling",
     "slides",
     "submission",
+    "tiles",
     "tiling",
+    "tta",
+    "unet",
 ]
 
 

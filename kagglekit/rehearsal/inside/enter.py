@@ -1,0 +1,71 @@
+"""First program inside the sandbox's namespaces: build its root directory, then become the command.
+
+Started as `unshare --user --map-root-user --mount --net python enter.py SPEC COMMAND...`. SPEC is
+JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder outside, read-only] each)
+and `cwd`. The new root shows everything the machine's own shows, plus `/kaggle`; nothing outside
+the namespaces changes, and all of it is gone when the command ends.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+
+def _mount(*arguments: str) -> None:
+    subprocess.run(["mount", *arguments], check=True)
+
+
+def build_root(root: Path, mounts: list[list]) -> None:  # type: ignore[type-arg]
+    """Assemble the new root directory."""
+    _mount("-t", "tmpfs", "tmpfs", str(root))
+    for entry in Path("/").iterdir():
+        inside = root / entry.name
+        if entry.name == "kaggle":
+            continue
+        if entry.is_symlink():
+            inside.symlink_to(entry.readlink())
+        elif entry.is_dir():
+            inside.mkdir()
+            _mount("--rbind", str(entry), str(inside))
+        else:
+            inside.touch()
+            _mount("--bind", str(entry), str(inside))
+    inputs = root / "kaggle" / "input"
+    inputs.mkdir(parents=True)
+    _mount("-t", "tmpfs", "tmpfs", str(inputs))
+    for path, folder, read_only in mounts:
+        inside = root / path.lstrip("/")
+        inside.mkdir(parents=True, exist_ok=True)
+        _mount("--bind", folder, str(inside))
+        if read_only:
+            _mount("-o", "remount,bind,ro", str(inside))
+    _mount("-o", "remount,ro", str(inputs))
+
+
+def raise_loopback() -> None:
+    """Switch 127.0.0.1 on: a notebook and its kernel talk to each other over it."""
+    get_flags, set_flags, up = 0x8913, 0x8914, 0x1  # SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        request = struct.pack("16sH14x", b"lo", 0)
+        _, flags = struct.unpack("16sH14x", fcntl.ioctl(control, get_flags, request))
+        fcntl.ioctl(control, set_flags, struct.pack("16sH14x", b"lo", flags | up))
+
+
+def main() -> None:
+    """Build the root, enter it, become the command."""
+    spec = json.loads(sys.argv[1])
+    root = Path(spec["root"])
+    raise_loopback()
+    build_root(root, spec["mounts"])
+    os.chroot(root)
+    os.chdir(spec["cwd"])
+    os.execvp(sys.argv[2], sys.argv[2:])
+
+
+if __name__ == "__main__":
+    main()

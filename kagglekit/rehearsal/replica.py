@@ -1,0 +1,173 @@
+"""A Kaggle image rebuilt at home: a virtual environment with the image's exact versions.
+
+The whole image is some 900 packages; the replica holds those that the notebook can reach: what the
+bundle, the notebook's imports and a Jupyter kernel need, each at the version the image has. It is
+built once, kept in the user's cache, and given to a rehearsal as a copy of hard links, so what one
+rehearsal installs is gone in the next.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kagglekit.errors import RehearsalError
+from kagglekit.offline.image import KaggleImage
+
+# What Kaggle runs a notebook with, whatever the notebook imports.
+_KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
+
+
+@dataclass(frozen=True)
+class Replica:
+    """A replica on disk.
+
+    Attributes:
+        folder: the virtual environment.
+        packages: what it holds, name to version.
+        python: its Python, e.g. "3.12.1".
+        warnings: what it leaves unproved, a sentence each; empty when it matches the image.
+    """
+
+    folder: Path
+    packages: dict[str, str]
+    python: str
+    warnings: tuple[str, ...]
+
+    @property
+    def executable(self) -> Path:
+        """The replica's Python."""
+        return self.folder / "bin" / "python"
+
+    def clone(self, folder: Path) -> "Replica":
+        """Copy the replica by hard links: a second, independent environment in about a second."""
+        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_link_or_copy)
+        return Replica(folder, self.packages, self.python, self.warnings)
+
+
+def cache_root() -> Path:
+    """Return where replicas are kept: `$KAGGLEKIT_CACHE`, or `kagglekit` in the user's cache."""
+    if "KAGGLEKIT_CACHE" in os.environ:
+        return Path(os.environ["KAGGLEKIT_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kagglekit"
+
+
+def make_replica(
+    image: KaggleImage, roots: Iterable[str], bundled: Iterable[str] = ()
+) -> Replica:
+    """Build the replica of an image, or find it in the cache.
+
+    Args:
+        image: the Kaggle image.
+        roots: requirements that must be importable in it, e.g. "torch", "segmentation-models-pytorch".
+        bundled: names of distributions that the offline bundle brings. They are left out here:
+            `install.py` has to put them in.
+
+    Returns:
+        The cached `Replica`; `clone` it before installing anything.
+
+    Raises:
+        RehearsalError: uv is missing, or could not find or install a version; with uv's own words.
+    """
+    python, warnings = find_python(image.python)
+    pins = _pins(image, sorted({*roots, *_KERNEL}), {_normalise(name) for name in bundled})
+    key = hashlib.sha256("\n".join([image.name, str(python), *pins]).encode()).hexdigest()[:12]
+    folder = cache_root() / "replicas" / f"{image.name}-{key}"
+    complete = folder / ".complete"
+    if not complete.is_file():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        _uv("venv", "--quiet", "--python", python, str(folder))
+        with tempfile.TemporaryDirectory() as scratch:
+            listed = Path(scratch, "pins.txt")
+            listed.write_text("\n".join(pins))
+            _uv("pip", "install", "--quiet", "--no-deps", "--python", str(folder), "-r", str(listed))
+        complete.write_text(_version(folder / "bin" / "python"))
+    packages = dict(pin.split("==") for pin in pins)
+    return Replica(folder, packages, complete.read_text(), warnings)
+
+
+def find_python(version: str) -> tuple[str, tuple[str, ...]]:
+    """Find the image's Python: on PATH, among pyenv's versions, or through uv.
+
+    Args:
+        version: e.g. "3.12".
+
+    Returns:
+        What to give uv as `--python`, and a warning if it is not that version.
+    """
+    on_path = shutil.which(f"python{version}")
+    if on_path:
+        return on_path, ()
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    for found in sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True):
+        return str(found), ()
+    managed = subprocess.run(
+        [_uv_path(), "python", "install", version], capture_output=True, text=True
+    )
+    if managed.returncode == 0:
+        return version, ()
+    host = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return sys.executable, (
+        f"the image has Python {version}, this machine only {host}: whether the bundle's wheels "
+        f"match Python {version} and whether the notebook's syntax runs there was not proved. "
+        f"Install Python {version} (pyenv, or `uv python install {version}`) for a full rehearsal",
+    )
+
+
+def _pins(image: KaggleImage, roots: Sequence[str], bundled: set[str]) -> list[str]:
+    """Resolve the roots with every version taken from the image, whatever packages ask for.
+
+    Overrides and not constraints: the image's own versions contradict each other here and there (its
+    torch was built against libraries that it does not declare), and still that is what it has.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted, override = Path(scratch, "wanted.in"), Path(scratch, "image.txt")
+        wanted.write_text("\n".join(roots))
+        override.write_text(image.constraints())
+        out = _uv(
+            "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-config",
+            "--python-version", image.python, "--override", str(override), str(wanted),
+        )  # fmt: skip
+    pins = [line.split(";")[0].strip() for line in out.splitlines() if "==" in line]
+    return [pin for pin in pins if _normalise(pin.split("==")[0]) not in bundled]
+
+
+def _normalise(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _uv_path() -> str:
+    found = shutil.which("uv")
+    if found is None:
+        raise RehearsalError("uv was not found", hint="pip install uv")
+    return found
+
+
+def _uv(*arguments: str) -> str:
+    done = subprocess.run([_uv_path(), *arguments], capture_output=True, text=True)
+    if done.returncode:
+        raise RehearsalError(
+            f"`uv {' '.join(arguments[:2])}` failed while building the replica",
+            problems=done.stderr.strip().splitlines(),
+            hint="does the machine reach the package index?",
+        )
+    return done.stdout
+
+
+def _version(python: Path) -> str:
+    code = "import platform; print(platform.python_version())"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)

@@ -1,0 +1,148 @@
+"""Run a command as a Kaggle session would: no network, inputs read-only at /kaggle/input.
+
+Where the system allows user namespaces (most Linux machines; no root needed), the command gets its
+own root directory that looks like the machine's plus `/kaggle`, and its own, empty network. Where
+it does not, `KAGGLEKIT_INPUT` points at the inputs instead, and the network is refused inside
+Python only; `isolation` says which it is, and the report repeats it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+_ENTER = Path(__file__).parent / "inside" / "enter.py"
+_WATCH = Path(__file__).parent / "inside" / "watch"
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a sandboxed command sees.
+
+    Attributes:
+        inputs: path below /kaggle/input to the folder shown there, read-only.
+        working: the folder shown as /kaggle/working; the command starts in it.
+        scratch: a folder for the session's home directory and the network watch's log.
+        python: the virtual environment whose programs come first on PATH.
+        settings: further environment variables.
+    """
+
+    inputs: Mapping[str, Path]
+    working: Path
+    scratch: Path
+    python: Path
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a sandboxed command ended.
+
+    Attributes:
+        status: exit status.
+        seconds: wall time.
+        attempts: connections that were tried, as the network watch wrote them.
+    """
+
+    status: int
+    seconds: float
+    attempts: tuple[dict[str, str], ...]
+
+
+@cache
+def isolation() -> str:
+    """Return "" where commands are fully isolated, otherwise why they are not."""
+    if shutil.which("unshare") is None:
+        return "this system has no `unshare`"
+    with tempfile.TemporaryDirectory() as folder:
+        spec = {"root": f"{folder}/root", "mounts": [["/kaggle/input/x", folder, True]]}
+        Path(folder, "root").mkdir()
+        command = [*_unshare(), json.dumps(spec | {"cwd": "/kaggle"}), "true"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    return "" if done.returncode == 0 else f"namespaces are not allowed: {done.stderr.strip()}"
+
+
+def run(
+    command: Sequence[str], session: Session, on_line: Callable[[str], None] = lambda line: None
+) -> Completed:
+    """Run a command in a session and wait for it.
+
+    Args:
+        command: program and arguments.
+        session: what it sees.
+        on_line: called with each line the command prints, without its line end.
+
+    Returns:
+        How it ended. A failing command is not an error here.
+    """
+    home = session.scratch / "home"
+    log = session.scratch / "network.jsonl"
+    home.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    environment = _environment(session, home, log)
+    if isolation() == "":
+        root = session.scratch / "root"
+        root.mkdir(exist_ok=True)
+        mounts = [[f"/kaggle/input/{name}", str(path), True] for name, path in session.inputs.items()]
+        mounts.append(["/kaggle/working", str(session.working), False])
+        spec = {"root": str(root), "mounts": mounts, "cwd": "/kaggle/working"}
+        command = [*_unshare(), json.dumps(spec), *command]
+    else:
+        environment |= _stand_ins(session)
+    started = time.monotonic()
+    with subprocess.Popen(
+        command, cwd=session.working, env=environment, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+    ) as process:  # fmt: skip
+        for line in process.stdout or ():
+            on_line(line.rstrip("\n"))
+    status = process.returncode
+    return Completed(status, time.monotonic() - started, _read_attempts(log))
+
+
+def _unshare() -> list[str]:
+    return ["unshare", "--user", "--map-root-user", "--mount", "--net", sys.executable, str(_ENTER)]
+
+
+def _environment(session: Session, home: Path, log: Path) -> dict[str, str]:
+    """Build the session's environment from nothing: what is set at home must not help there."""
+    kept = ("LANG", "LC_ALL", "TERM", "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {
+        "PATH": f"{session.python / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "KAGGLE_KERNEL_RUN_TYPE": "Batch",
+        "PYTHONPATH": str(_WATCH),
+        "KAGGLEKIT_WATCH": str(log),
+    }
+    return environment | session.settings
+
+
+def _stand_ins(session: Session) -> dict[str, str]:
+    """Show the inputs through links in a folder, for systems without namespaces."""
+    root = session.scratch / "input"
+    shutil.rmtree(root, ignore_errors=True)
+    for name, path in session.inputs.items():
+        link = root / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(path, target_is_directory=True)
+    return {
+        "KAGGLEKIT_INPUT": str(root),
+        "KAGGLEKIT_WORKING": str(session.working),
+        "KAGGLEKIT_REFUSE_NETWORK": "1",
+    }
+
+
+def _read_attempts(log: Path) -> tuple[dict[str, str], ...]:
+    if not log.is_file():
+        return ()
+    lines = log.read_text().splitlines()
+    unique = dict.fromkeys(lines)  # a retry is not a second finding
+    return tuple(json.loads(line) for line in unique)

@@ -1,0 +1,154 @@
+"""The two competition trees of a rehearsal, and the truth of their tests.
+
+The visible test is what a notebook sees when it is saved; the hidden test, with other images, is what
+it meets when it is submitted. Both come from made-up images, or from a real competition's labelled
+ones: some of those play the test, and their labels are kept out of the tree.
+"""
+
+import csv
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kagglekit.competitions import fake, template
+from kagglekit.competitions.data import Data
+from kagglekit.competitions.profile import Profile
+from kagglekit.errors import DataError
+from kagglekit.rle import RLE
+
+_HELD_OUT = 5  # one labelled image, or group of images, in so many plays the test
+_VISIBLE = 5  # one held-out image in so many is in the visible test; the others are hidden
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test: a competition tree and the truth of its test images.
+
+    Attributes:
+        name: "visible" or "hidden".
+        tree: the folder to mount as the competition.
+        truth: per test image, its true masks: one per row of the submission.
+    """
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    tree: Path
+    truth: dict[str, list[RLE]]
+
+
+def from_fake(comp: Profile, folder: Path, seed: int = 0) -> tuple[Test, Test]:
+    """Make up both tests: other ids, sizes and counts in the hidden one.
+
+    Args:
+        comp: the competition.
+        folder: where to write the two trees.
+        seed: the same seed gives the same trees.
+
+    Returns:
+        The visible and the hidden test.
+    """
+    visible, hidden = folder / "visible", folder / "hidden"
+    return (
+        Test("visible", visible, fake.make(comp, visible, seed=2 * seed, test=1)),
+        Test("hidden", hidden, fake.make(comp, hidden, seed=2 * seed + 1, test=3)),
+    )
+
+
+def from_data(comp: Profile, data: Data, folder: Path) -> tuple[Test, Test]:
+    """Let every fifth labelled image, or group of images, play the test.
+
+    Files are hard-linked where the file system allows it, and copied otherwise.
+
+    Args:
+        comp: the competition.
+        data: its real folder, with labelled train images.
+        folder: where to write the two trees.
+
+    Returns:
+        The visible and the hidden test; no image is in both, or in the train part of either.
+
+    Raises:
+        DataError: too few labelled images to hold some out, or a label that cannot be read.
+    """
+    units = _units(data)
+    held_units = units[::_HELD_OUT]
+    held = [image for unit in held_units for image in unit]
+    train = [image for unit in units if unit not in held_units for image in unit]
+    if len(held) < 2 or not train:
+        raise DataError(
+            f"{len(held) + len(train)} labelled images are too few to rehearse on",
+            hint=f"a rehearsal holds out one in {_HELD_OUT} and needs a visible and a hidden test",
+        )
+    visible_ids = held[:: max(2, min(_VISIBLE, len(held)))]
+    tests = []
+    for name, ids in (
+        ("visible", visible_ids),
+        ("hidden", [image for image in held if image not in visible_ids]),
+    ):
+        _write_tree(data, folder / name, train, ids)
+        tests.append(Test(name, folder / name, {image: data.truth(image) for image in ids}))
+    return tests[0], tests[1]
+
+
+def _units(data: Data) -> list[list[str]]:
+    """Return the labelled images as units that must not be split: by group, else one by one."""
+    images = list(data.train_images())
+    groups = data.profile.groups
+    if groups is None or not (data.root / groups.path).is_file():
+        return [[image] for image in images]
+    group_of = data.groups()
+    units: dict[str, list[str]] = {}
+    for image in images:
+        units.setdefault(group_of.get(image, image), []).append(image)
+    return list(units.values())
+
+
+def _write_tree(data: Data, out: Path, train: Sequence[str], test: Sequence[str]) -> None:
+    """Write a tree of the same form with these train and test images."""
+    layout, rules = data.profile.tree, data.profile.submission
+    images = data.train_images()
+    links = {template.fill(layout.train_images, id=image): images[image] for image in train}
+    links |= {template.fill(layout.test_images, id=image): images[image] for image in test}
+    if layout.train_masks:
+        for image in train:
+            for instance, path in template.find(data.root, layout.train_masks, id=image).items():
+                links[template.fill(layout.train_masks, id=image, instance=instance)] = path
+    written = {data.profile.train_table.path, rules.sample}
+    for path in data.root.iterdir():
+        if path.is_file() and path.name not in written:
+            links[path.name] = path
+    for name, path in links.items():
+        _link(path, out / name)
+    _write_csv(out / rules.sample, [[rules.id, rules.rle], *([image, ""] for image in test)])
+    table = data.root / data.profile.train_table.path
+    if table.is_file():
+        rows = _read_csv(table)
+        column = rows[0].index(data.profile.train_table.id)
+        kept = set(train)
+        _write_csv(
+            out / data.profile.train_table.path,
+            [rows[0], *(row for row in rows[1:] if row[column] in kept)],
+        )
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source.resolve(), target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
+
+
+def _read_csv(path: Path) -> list[list[str]]:
+    csv.field_size_limit(1 << 30)  # one mask of a slide is far beyond the default of 128 KiB
+    with path.open(newline="") as file:
+        return list(csv.reader(file))
+
+
+def _write_csv(path: Path, rows: Sequence[Sequence[str]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
