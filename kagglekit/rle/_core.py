@@ -1,0 +1,321 @@
+"""The RLE: a mask as its runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from kagglekit.errors import RLEError
+from kagglekit.rle import _geometry, _sets, _text
+from kagglekit.rle._arrays import (
+    NO_INTS,
+    Bytes,
+    Ints,
+    Mask,
+    Order,
+    Runs,
+    Shape,
+    check_shape,
+    from_toggles,
+)
+from kagglekit.rle._decode import paint_across, paint_along
+from kagglekit.rle._encode import check_rows, scan
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RLE:
+    """A mask of `shape` (height, width), kept as sorted runs of foreground pixels.
+
+    Immutable. Runs are canonical: sorted by start, not overlapping, not touching. All
+    operations work on the runs; memory and time grow with their number, not with the area.
+
+    Attributes:
+        starts: int64, flat 0-based position of each run's first pixel, in `order`.
+        lengths: int64, pixels of each run, at least 1.
+        shape: (height, width) in pixels.
+        order: "F" counts down the columns (Kaggle's usual), "C" along the rows.
+
+    Raises:
+        RLEError: the runs are unsorted, overlap, or leave the mask.
+
+    Example:
+        >>> mask = RLE.from_text("1 3 10 5", shape=(5, 4))
+        >>> mask
+        RLE(2 runs, area 8, shape (5, 4), order 'F')
+        >>> mask.to_mask()
+        array([[1, 0, 1, 0],
+               [1, 0, 1, 0],
+               [1, 0, 1, 0],
+               [0, 0, 1, 0],
+               [0, 1, 0, 0]], dtype=uint8)
+        >>> (mask & ~mask).to_text()
+        ''
+    """
+
+    starts: Ints
+    lengths: Ints
+    shape: Shape
+    order: Order = field(default="F")
+
+    def __post_init__(self) -> None:
+        check_shape(self.shape, self.order)
+        starts, lengths = (np.array(a, np.int64, ndmin=1) for a in (self.starts, self.lengths))
+        if starts.shape != lengths.shape or starts.ndim != 1:
+            raise RLEError(
+                f"starts have shape {starts.shape} and lengths {lengths.shape}: "
+                "they are one-dimensional and equally many"
+            )
+        pixels = self.shape[0] * self.shape[1]
+        bad = (starts < 0) | (lengths < 1) | (lengths > pixels - starts)
+        if bad.any() or (starts[1:] < (starts + lengths)[:-1]).any():
+            tokens = np.stack([starts + 1, lengths], axis=1).ravel()
+            raise _text.refusal(list(map(str, tokens)), pixels, f"runs of {_describe(self)}")
+        _set(self, *_sets.merge_touching(starts, lengths))
+
+    # Making one
+
+    @staticmethod
+    def empty(shape: Shape, order: Order = "F") -> "RLE":
+        """Return the mask without a pixel.
+
+        Example:
+            >>> RLE.empty((3, 2)).area
+            0
+        """
+        check_shape(shape, order)
+        return trusted((NO_INTS, NO_INTS), shape, order)
+
+    @staticmethod
+    def from_mask(mask: Mask, order: Order = "F") -> "RLE":
+        """Encode a mask, whatever its strides, without copying it.
+
+        Args:
+            mask: (height, width), bool or integer; 0 is background, one other value
+                (1, 255, …) is foreground.
+            order: the order of the runs.
+
+        Raises:
+            RLEError: the mask is not two-dimensional, holds floats, or is a label image.
+
+        Example:
+            >>> RLE.from_mask(np.array([[0, 255], [255, 255]], np.uint8)).to_text()
+            '2 3'
+        """
+        check_rows(mask, "the mask")
+        shape = (mask.shape[0], mask.shape[1])
+        check_shape(shape, order)
+        # A mask that lies in memory column by column is its transpose lying row by row.
+        if mask.flags.f_contiguous and not mask.flags.c_contiguous:
+            changes = scan(shape[::-1], "C" if order == "F" else "F")
+            changes.push(mask.T)
+        else:
+            changes = scan(shape, order)
+            changes.push(mask)
+        return trusted(from_toggles(changes.toggles()), shape, order)
+
+    @staticmethod
+    def from_text(text: str | float | None, shape: Shape, order: Order = "F") -> "RLE":
+        """Read Kaggle's `start length start length …`, 1-based, strictly.
+
+        Args:
+            text: the text; '', None and NaN (how pandas reads an empty cell) are empty masks.
+            shape: (height, width) of the image, in pixels.
+            order: "F" or "C", as the competition writes it.
+
+        Raises:
+            RLEError: naming every run that is wrong.
+        """
+        check_shape(shape, order)
+        if _text.is_missing(text):
+            return RLE.empty(shape, order)
+        if not isinstance(text, str):
+            raise RLEError(
+                f"an RLE text is a string, not {type(text).__name__} ({text!r})",
+                hint="read the CSV with dtype=str",
+            )
+        where = f"RLE text for shape {shape}, order {order!r}"
+        runs = _text.parse(text, shape[0] * shape[1], where)
+        return trusted(_sets.merge_touching(*runs), shape, order)
+
+    # What it is
+
+    @property
+    def area(self) -> int:
+        """Foreground pixels."""
+        return int(self.lengths.sum())
+
+    @property
+    def bbox(self) -> tuple[int, int, int, int] | None:
+        """The smallest (y0, y1, x0, x1), half-open, that holds every pixel; None when empty."""
+        if not len(self):
+            return None
+        near0, near1, far0, far1 = _geometry.extent(self.starts, self.lengths, self._line)
+        return (near0, near1, far0, far1) if self.order == "F" else (far0, far1, near0, near1)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __repr__(self) -> str:
+        return f"RLE({len(self)} runs, area {self.area}, {_describe(self)})"
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both cover the same pixels of the same shape; the order may differ."""
+        if not isinstance(other, RLE):
+            return NotImplemented
+        if self.shape != other.shape or self.area != other.area:
+            return False
+        starts, lengths = self._runs_of(other)
+        return np.array_equal(self.starts, starts) and np.array_equal(self.lengths, lengths)
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.area))
+
+    @property
+    def _line(self) -> int:
+        """Pixels of one line of the scan: a column for "F", a row for "C"."""
+        return self.shape[0] if self.order == "F" else self.shape[1]
+
+    @property
+    def _runs(self) -> Runs:
+        return self.starts, self.lengths
+
+    # Pixels and text
+
+    def to_text(self) -> str:
+        """Return Kaggle's text: 1-based `start length …`; '' when empty."""
+        return _text.write(self.starts, self.lengths)
+
+    def to_mask(self) -> Bytes:
+        """Return the mask: (height, width), uint8, 0 or 1, C-contiguous."""
+        height, width = self.shape
+        if self.order == "C":
+            return paint_along(self.starts, self.lengths, width, height)
+        return paint_across(self.starts, self.lengths, height, width)
+
+    def window(self, y0: int, y1: int, x0: int, x1: int) -> Bytes:
+        """Return the pixels of one window, decoding nothing else.
+
+        Args:
+            y0: first row; `y1` is one past the last.
+            y1: at most the height.
+            x0: first column; `x1` is one past the last.
+            x1: at most the width.
+
+        Returns:
+            (y1 - y0, x1 - x0), uint8, 0 or 1, C-contiguous.
+
+        Raises:
+            RLEError: the window is empty or leaves the mask.
+        """
+        return self.crop(y0, y1, x0, x1).to_mask()
+
+    # Geometry
+
+    def crop(self, y0: int, y1: int, x0: int, x1: int) -> "RLE":
+        """Return the mask of one window, as runs.
+
+        Raises:
+            RLEError: the window is empty or leaves the mask.
+        """
+        height, width = self.shape
+        if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
+            raise RLEError(
+                f"window y {y0}:{y1}, x {x0}:{x1} is empty or leaves the shape {self.shape}",
+                hint="clip it to the mask; what lies outside is background",
+            )
+        near, far = ((y0, y1), (x0, x1)) if self.order == "F" else ((x0, x1), (y0, y1))
+        runs = _geometry.crop(self.starts, self.lengths, self._line, near, far)
+        return trusted(runs, (y1 - y0, x1 - x0), self.order)
+
+    def transpose(self) -> "RLE":
+        """Return the mask with rows and columns exchanged, in the same order."""
+        other: Order = "C" if self.order == "F" else "F"
+        flipped = trusted(self._runs, self.shape[::-1], other)
+        return flipped.reorder(self.order)
+
+    def reorder(self, order: Order) -> "RLE":
+        """Return the same pixels as runs in the other order, without decoding them."""
+        if order == self.order:
+            return self
+        check_shape(self.shape, order)
+        lines = self.shape[1] if self.order == "F" else self.shape[0]
+        runs = _geometry.turn(self.starts, self.lengths, self._line, lines)
+        return trusted(runs, self.shape, order)
+
+    # Sets
+
+    def __or__(self, other: "RLE") -> "RLE":
+        return self._combine(other, np.logical_or)
+
+    def __and__(self, other: "RLE") -> "RLE":
+        return self._combine(other, np.logical_and)
+
+    def __sub__(self, other: "RLE") -> "RLE":
+        return self._combine(other, np.greater)
+
+    def __xor__(self, other: "RLE") -> "RLE":
+        return self._combine(other, np.logical_xor)
+
+    def __invert__(self) -> "RLE":
+        runs = _sets.complement(self._runs, self.shape[0] * self.shape[1])
+        return trusted(runs, self.shape, self.order)
+
+    def dice(self, other: "RLE", empty: float = 1.0) -> float:
+        """Return 2·|A∩B| / (|A| + |B|), in [0, 1].
+
+        Args:
+            other: a mask of the same shape, in either order.
+            empty: what it is when both masks are empty; competitions differ.
+
+        Raises:
+            RLEError: the shapes differ.
+        """
+        total = self.area + other.area
+        shared = self._overlap(other)
+        return 2 * shared / total if total else empty
+
+    def iou(self, other: "RLE", empty: float = 1.0) -> float:
+        """Return |A∩B| / |A∪B|, in [0, 1]; `empty` when both masks are empty.
+
+        Raises:
+            RLEError: the shapes differ.
+        """
+        shared = self._overlap(other)
+        union = self.area + other.area - shared
+        return shared / union if union else empty
+
+    def _overlap(self, other: "RLE") -> int:
+        return _sets.overlap(self._runs, self._runs_of(other))
+
+    def _combine(self, other: "RLE", inside: Callable[..., Any]) -> "RLE":
+        runs = _sets.combine(self._runs, self._runs_of(other), inside)
+        return trusted(runs, self.shape, self.order)
+
+    def _runs_of(self, other: "RLE") -> Runs:
+        """Return the other mask's runs in this one's order."""
+        if self.shape != other.shape:
+            raise RLEError(
+                f"masks of shape {self.shape} and {other.shape} cannot be combined",
+                hint="crop, pad or resize one of them first",
+            )
+        return other.reorder(self.order)._runs
+
+
+def trusted(runs: Runs, shape: Shape, order: Order) -> RLE:
+    """Make an RLE of runs known to be canonical, without checking them again."""
+    rle = object.__new__(RLE)
+    object.__setattr__(rle, "shape", (int(shape[0]), int(shape[1])))
+    object.__setattr__(rle, "order", order)
+    _set(rle, *runs)
+    return rle
+
+
+def _set(rle: RLE, starts: Ints, lengths: Ints) -> None:
+    starts.flags.writeable = lengths.flags.writeable = False
+    object.__setattr__(rle, "starts", starts)
+    object.__setattr__(rle, "lengths", lengths)
+
+
+def _describe(rle: RLE) -> str:
+    return f"shape {rle.shape}, order {rle.order!r}"

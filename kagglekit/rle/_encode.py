@@ -1,0 +1,159 @@
+"""From pixels to runs, without a second copy of the mask.
+
+Kaggle's usual order runs down the columns, but masks lie in memory row by row, and copying one
+into the other order costs ninety times what reading it does. So the runs down the columns are
+found by comparing each row with the row above: where they differ a run starts or ends. Rows are
+read once, in the order they lie in memory, a block at a time; the few positions found are
+sorted at the end. Only the first row needs care: its upper neighbour is the last pixel of the
+column before.
+"""
+
+import numpy as np
+
+from kagglekit.errors import RLEError
+from kagglekit.rle._arrays import NO_INTS, Ints, Mask, Order, Shape
+
+_BLOCK = 1 << 18  # pixels compared at a time: both rows and the result stay in the core's cache
+
+
+def check_rows(rows: Mask, name: str) -> None:
+    """Refuse what is not a two-dimensional array of bool or integers.
+
+    Raises:
+        RLEError: with what to do instead.
+    """
+    if not isinstance(rows, np.ndarray):
+        raise RLEError(
+            f"{name} is a {type(rows).__name__}, not a NumPy array", hint="convert it: np.asarray"
+        )
+    if rows.ndim != 2:
+        raise RLEError(
+            f"{name} has shape {rows.shape}: two dimensions are needed, (height, width)",
+            hint="pick one channel, e.g. mask[..., 0], or drop the axes of length 1 with squeeze()",
+        )
+    if rows.dtype.kind not in "bui":
+        raise RLEError(
+            f"{name} has dtype {rows.dtype}; a mask is bool or integer, with 0 for background",
+            hint="if it holds probabilities, choose a threshold: `prob > 0.5`",
+        )
+
+
+class ChangesAcross:
+    """Toggles of the scan down the columns of a mask that arrives row by row.
+
+    Memory: one block, two rows and the toggles. `height` and `width` are in pixels.
+    """
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self.rows_seen = 0
+        self.value: int | None = None  # the one non-zero value, once it was met
+        self._first: Mask | None = None
+        self._last: Mask | None = None
+        self._found: list[Ints] = []
+
+    def push(self, rows: Mask) -> None:
+        """Take the next rows, shape (n, width)."""
+        if self._last is None:
+            self._first = rows[0].copy()
+            self._check_values(self._first)
+        else:
+            self._compare(rows[:1], self._last[np.newaxis])
+        step = max(1, _BLOCK // self.width)
+        for top in range(1, len(rows), step):
+            end = min(top + step, len(rows))
+            self._compare(rows[top:end], rows[top - 1 : end - 1], top)
+        self._last = rows[-1].copy()
+        self.rows_seen += len(rows)
+
+    def _compare(self, rows: Mask, above: Mask, top: int = 0) -> None:
+        found = np.flatnonzero(rows != above)
+        if not len(found):
+            return
+        y, x = np.divmod(found, self.width)
+        # Every value of a mask is met either in its first row or where it first differs
+        # from the row above, so looking there is enough to find a label image.
+        self._check_values(rows[y, x])
+        y += self.rows_seen + top
+        x *= self.height
+        x += y
+        self._found.append(x)
+
+    def _check_values(self, values: Mask) -> None:
+        self.value = one_value(values, self.value)
+
+    def toggles(self) -> Ints:
+        """Return all toggles, sorted, once the last row was pushed."""
+        if self._first is None or self._last is None:
+            return NO_INTS
+        before = np.zeros_like(self._last)
+        before[1:] = self._last[:-1]
+        found = [*self._found, np.flatnonzero(self._first != before) * self.height]
+        if self._last[-1]:
+            found.append(np.array([self.height * self.width]))
+        toggles = np.concatenate(found)
+        toggles.sort()
+        return toggles
+
+
+class ChangesAlong:
+    """Toggles of the scan along the rows of a mask that arrives row by row."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.height, self.width = height, width
+        self.rows_seen = 0
+        self.value: int | None = None
+        self._last_pixel = 0
+        self._found: list[Ints] = []
+
+    def push(self, rows: Mask) -> None:
+        """Take the next rows, shape (n, width)."""
+        step = max(1, _BLOCK // self.width)
+        for top in range(0, len(rows), step):
+            self._scan(rows[top : top + step])
+
+    def _scan(self, rows: Mask) -> None:
+        # ravel() copies at most this one block, and only if its rows do not lie end to end.
+        flat = rows.ravel()
+        found = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+        if int(flat[0]) != self._last_pixel:
+            found = np.concatenate([[0], found])
+        self.value = one_value(flat[found], self.value)
+        self._last_pixel = int(flat[-1])
+        self._found.append(found + self.rows_seen * self.width)
+        self.rows_seen += len(rows)
+
+    def toggles(self) -> Ints:
+        """Return all toggles, sorted, once the last row was pushed."""
+        end = [np.array([self.height * self.width])] if self._last_pixel else []
+        return np.concatenate([NO_INTS, *self._found, *end])
+
+
+def one_value(values: Mask, known: int | None) -> int | None:
+    """Return the one non-zero value among `values` and `known`.
+
+    Raises:
+        RLEError: there are two, so this is a label image.
+    """
+    if not len(values):
+        return known
+    if known is None:
+        nonzero = np.flatnonzero(values)
+        if not len(nonzero):
+            return None
+        known = int(values[nonzero[0]])
+    if values.dtype == bool:
+        return known
+    other = np.flatnonzero((values != 0) & (values != known))
+    if len(other):
+        raise RLEError(
+            f"the mask has two different non-zero values, {known} and {int(values[other[0]])}: "
+            "a mask has one value for foreground",
+            hint="of a label image make one mask per value, e.g. `labels == 2`",
+        )
+    return known
+
+
+def scan(shape: Shape, order: Order) -> ChangesAcross | ChangesAlong:
+    """Return what finds the toggles of a mask of `shape` whose rows are pushed to it."""
+    return (ChangesAcross if order == "F" else ChangesAlong)(*shape)

@@ -1,0 +1,103 @@
+"""Kaggle's text `start length start length …`, 1-based, and what can be wrong with it."""
+
+import re
+from typing import Any
+
+import numpy as np
+
+from kagglekit.errors import RLEError
+from kagglekit.rle._arrays import NO_INTS, Ints, Runs
+
+MAX_PROBLEMS = 100  # lines in one message; the rest are counted
+_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+
+
+def is_missing(text: Any) -> bool:
+    """Say whether this is how pandas gives an empty cell: None, NaN or NA."""
+    return text is None or repr(text) == "<NA>" or (isinstance(text, float) and text != text)
+
+
+def parse(text: str, pixels: int, where: str) -> Runs:
+    """Read 1-based pairs into 0-based starts and lengths, strictly.
+
+    Args:
+        text: e.g. "1 3 10 5".
+        pixels: height × width of the mask.
+        where: how messages call this text.
+
+    Raises:
+        RLEError: naming every run that is wrong.
+    """
+    numbers = _read_integers(text)
+    if numbers is None:  # tabs, line ends, signs or junk
+        numbers = _read_integers(" ".join(text.split()))
+    if numbers is None or len(numbers) % 2:
+        raise refusal(text.split(), pixels, where)
+    starts, lengths = numbers[0::2] - 1, numbers[1::2].copy()
+    bad = (starts < 0) | (lengths < 1) | (lengths > pixels - starts)
+    if bad.any() or (starts[1:] < (starts + lengths)[:-1]).any():
+        raise refusal(text.split(), pixels, where)
+    return starts, lengths
+
+
+def _read_integers(text: str) -> Ints | None:
+    """Return the numbers of a text of digits and spaces; None if it holds anything else."""
+    if not text.isascii():
+        return None
+    codes = np.frombuffer(text.encode("ascii"), np.uint8)
+    digit = codes - np.uint8(ord("0")) <= 9
+    if not (digit | (codes == ord(" "))).all():
+        return None
+    if not digit.any():
+        return NO_INTS
+    return np.fromstring(text, np.int64, sep=" ")
+
+
+def refusal(tokens: list[str], pixels: int, where: str) -> RLEError:
+    """Say what is wrong with each run, one line each."""
+    problems = list(_problems(tokens, pixels))
+    runs = (len(tokens) + 1) // 2
+    shown, more = problems[:MAX_PROBLEMS], len(problems) - MAX_PROBLEMS
+    if more > 0:
+        shown.append(f"and {more} more")
+    return RLEError(
+        f"{where}: {len(problems)} of {runs} {'run is' if runs == 1 else 'runs are'} wrong",
+        problems=shown,
+        hint="runs are pairs `start length`, 1-based, sorted by start, without overlap",
+    )
+
+
+def _problems(tokens: list[str], pixels: int) -> list[str]:
+    problems = []
+    reached, reached_by = 0, 0  # the furthest pixel of the runs so far, and whose it is
+    for i in range(0, len(tokens), 2):
+        number, pair = i // 2 + 1, tokens[i : i + 2]
+        name = f"run {number} (`{' '.join(pair)}`)"
+        junk = [token for token in pair if not _INTEGER.fullmatch(token)]
+        if junk:
+            problems.append(f"{name}: `{junk[0]}` is not an integer")
+            continue
+        if len(pair) == 1:
+            problems.append(f"{name}: has no length: {len(tokens)} numbers are not pairs")
+            continue
+        start, length = int(pair[0]), int(pair[1])
+        end = start + length - 1
+        if start < 1:
+            problems.append(f"{name}: starts at {start}; the first pixel is 1")
+        elif length < 1:
+            problems.append(f"{name}: is {length} pixels long; the shortest run has 1")
+        elif end > pixels:
+            problems.append(f"{name}: ends at pixel {end}, past the last pixel {pixels}")
+        elif start <= reached:
+            problems.append(f"{name}: starts before run {reached_by} ends, at pixel {reached}")
+        if length > 0 and end > reached:
+            reached, reached_by = end, number
+    return problems
+
+
+def write(starts: Ints, lengths: Ints) -> str:
+    """Return the 1-based pairs as text."""
+    numbers = np.empty(2 * len(starts), np.int64)
+    numbers[0::2] = starts + 1
+    numbers[1::2] = lengths
+    return ("%d " * len(numbers) % tuple(numbers.tolist()))[:-1]
