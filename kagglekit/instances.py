@@ -88,7 +88,7 @@ def without_overlaps(instances: Sequence[RLE]) -> list[RLE]:
     if find_overlap(instances) is None:
         return instances
     kept: list[RLE] = []
-    taken = RLE.empty(instances[0].shape)
+    taken = RLE.empty(instances[0].shape, instances[0].order)
     for rle in instances:
         rest = rle - taken
         if rest.area:

@@ -194,4 +194,4 @@ def decode_texts(texts: Sequence[str], shape: tuple[int, int], profile: Profile)
     rles = [RLE.from_text(text, shape, order=rules.order) for text in texts if text != rules.empty]
     if rules.rows == "instances":
         return without_overlaps(rles)
-    return rles or [RLE.from_text("", shape, order=rules.order)]
+    return rles or [RLE.empty(shape, rules.order)]

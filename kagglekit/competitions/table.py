@@ -5,6 +5,8 @@ stops at a cell of 131,072 characters, which one mask of a whole slide exceeds.
 """
 
 import csv
+import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kagglekit.errors import DataError
@@ -52,3 +54,21 @@ def columns(path: Path, *names: str) -> list[tuple[str, ...]]:
             problems=[f"row {number}" for number in short],
         )
     return [tuple(row[place] for place in places) for row in rows if row]
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
+    """Write a CSV file that appears whole or not at all, whatever happens meanwhile.
+
+    Args:
+        path: the file; it is replaced. `.<name>.tmp` beside it is used on the way.
+        header: names of the columns.
+        rows: the cells.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)

@@ -1,7 +1,5 @@
 """A competition's dialect of CSV: masks to rows and back."""
 
-import csv
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,10 +23,16 @@ def to_texts(masks: RLE | Sequence[RLE], shape: tuple[int, int], comp: Profile) 
         At least one text; an image with nothing in it has the competition's empty one.
 
     Raises:
-        SubmissionError: a mask has another shape, or instances overlap.
+        SubmissionError: a mask is no RLE or has another shape, or instances overlap.
     """
     rules = comp.submission
     masks = [masks] if isinstance(masks, RLE) else list(masks)
+    strange = {type(mask).__name__ for mask in masks if not isinstance(mask, RLE)}
+    if strange:
+        raise SubmissionError(
+            f"expected an RLE or a list of them, got {', '.join(sorted(strange))}",
+            hint="encode a mask first: RLE.from_mask(mask)",
+        )
     wrong = sorted({mask.shape for mask in masks if tuple(mask.shape) != tuple(shape)})
     if wrong:
         raise SubmissionError(
@@ -48,22 +52,10 @@ def to_texts(masks: RLE | Sequence[RLE], shape: tuple[int, int], comp: Profile) 
     return [mask.to_text() for mask in masks] or [rules.empty]
 
 
-def write_csv(path: Path, texts: Mapping[str, Sequence[str]], comp: Profile) -> None:
-    """Write rows to a file that appears whole or not at all, whatever happens meanwhile.
-
-    Args:
-        path: the file; it is replaced. `.<name>.tmp` beside it is used on the way.
-        texts: the texts of each image, by id, in the order of the rows.
-        comp: the competition.
-    """
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow((comp.submission.id, comp.submission.rle))
-        rows.writerows((image_id, text) for image_id in texts for text in texts[image_id])
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+def write_rows(path: Path, texts: Mapping[str, Sequence[str]], comp: Profile) -> None:
+    """Replace a submission by the texts of each image, by id, in the order of the rows."""
+    rows = ((image_id, text) for image_id in texts for text in texts[image_id])
+    table.write_table(path, (comp.submission.id, comp.submission.rle), rows)
 
 
 def read(path: Path | str, comp: Profile) -> dict[str, list[str]]:
@@ -103,7 +95,7 @@ def write_truth(path: Path | str, comp: Profile, truth: Mapping[str, Sequence[RL
         image_id: to_texts(masks, masks[0].shape, comp) if masks else [comp.submission.empty]
         for image_id, masks in truth.items()
     }
-    write_csv(Path(path), texts, comp)
+    write_rows(Path(path), texts, comp)
 
 
 def read_truth(path: Path | str, comp: Profile, data: Data) -> dict[str, list[RLE]]:

@@ -15,7 +15,7 @@ from kagglekit import mounts
 from kagglekit.competitions import Data, Profile
 from kagglekit.errors import SubmissionError
 from kagglekit.rle import RLE
-from kagglekit.submission.rows import to_texts, write_csv
+from kagglekit.submission.rows import to_texts, write_rows
 
 
 class Writer:
@@ -54,7 +54,7 @@ class Writer:
         self._done = set(finished)
         empty = [self.comp.submission.empty]
         self._texts = {image_id: finished.get(image_id, empty) for image_id in self._images}
-        write_csv(self.path, self._texts, self.comp)
+        write_rows(self.path, self._texts, self.comp)
         return self
 
     def __exit__(
@@ -107,7 +107,7 @@ class Writer:
             os.fsync(file.fileno())
         self._texts[image_id] = texts
         self._done.add(image_id)
-        write_csv(self.path, self._texts, self.comp)
+        write_rows(self.path, self._texts, self.comp)
 
     def _read_journal(self) -> dict[str, list[str]]:
         """Return the finished rows of a run that was cut short, for images that are still there."""
