@@ -1,0 +1,74 @@
+"""CSV files with masks in them, read as text and nothing but text.
+
+A general reader turns the id `00123` into 123 and an empty mask into NaN, and the standard one
+stops at a cell of 131,072 characters, which one mask of a whole slide exceeds.
+"""
+
+import csv
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kagglekit.errors import DataError
+
+
+def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Read a CSV file.
+
+    Returns:
+        The header and the rows, every cell as it stands in the file; the first row after the
+        header is row 2, as in a spreadsheet. Empty lines are rows without cells.
+
+    Raises:
+        DataError: the file is missing, or is not CSV in UTF-8.
+    """
+    limit = csv.field_size_limit(2**31 - 1)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file, strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"`{path}` cannot be read as CSV: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
+    return (rows[0], rows[1:]) if rows else ([], [])
+
+
+def columns(path: Path, *names: str) -> list[tuple[str, ...]]:
+    """Read some columns of a CSV file, row by row.
+
+    Raises:
+        DataError: the file cannot be read, a column is missing, or a row is too short.
+    """
+    header, rows = read_table(path)
+    missing = [name for name in names if name not in header]
+    if missing:
+        raise DataError(
+            f"`{path}` has no column {', '.join(f'`{name}`' for name in missing)}",
+            problems=[f"its columns are {', '.join(f'`{name}`' for name in header) or 'none'}"],
+        )
+    places = [header.index(name) for name in names]
+    short = [number for number, row in enumerate(rows, 2) if row and len(row) <= max(places)]
+    if short:
+        raise DataError(
+            f"`{path}` has rows with fewer cells than its header",
+            problems=[f"row {number}" for number in short],
+        )
+    return [tuple(row[place] for place in places) for row in rows if row]
+
+
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str | int]]) -> None:
+    """Write a CSV file that appears whole or not at all, whatever happens meanwhile.
+
+    Args:
+        path: the file; it is replaced. `.<name>.tmp` beside it is used on the way.
+        header: names of the columns.
+        rows: the cells.
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    with beside.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
