@@ -98,6 +98,30 @@ class NetworkError(BundleError):
     exit_code = 14
 
 
+class ToolError(BundleError):
+    """uv or pip is missing, too old, or failed in a way that is not the user's doing."""
+
+    exit_code = 15
+
+
+class KaggleImageError(BundleError):
+    """A Kaggle image is not known, or its version list cannot be read."""
+
+    exit_code = 16
+
+
+class RequirementsError(BundleError, ValueError):
+    """A list of requirements, or the project to be bundled, cannot be read."""
+
+    exit_code = 17
+
+
+class BundleCheckError(BundleError):
+    """A bundle's folder is damaged, incomplete, or cannot be installed on its Kaggle image."""
+
+    exit_code = 18
+
+
 class RehearsalError(KagglekitError):
     """A rehearsal could not be carried out (not: its notebook failed, which is a verdict)."""
 

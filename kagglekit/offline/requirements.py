@@ -1,0 +1,76 @@
+"""What the user wants in the notebook: lines such as `rasterio>=1.4`."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from kagglekit.errors import RequirementsError
+from kagglekit.offline.image import KaggleImage
+
+_COMMENT = re.compile(r"(^|\s)#.*$")
+
+
+def read(source: Path | Sequence[str]) -> list[Requirement]:
+    """Read requirements from a file, one per line, or from a list.
+
+    Args:
+        source: a `requirements.in`, or its lines. Comments and empty lines are skipped.
+
+    Raises:
+        RequirementsError: the file or a line of it cannot be read; every bad line is named.
+
+    Example:
+        >>> [str(wanted) for wanted in read(["# to read slides", "rasterio >= 1.4"])]
+        ['rasterio>=1.4']
+    """
+    lines = _lines(source) if isinstance(source, Path) else source
+    title = f"`{source}`" if isinstance(source, Path) else "the list of requirements"
+    wanted: list[Requirement] = []
+    problems: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        text = _COMMENT.sub("", line).strip()
+        if not text:
+            continue
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            problems.append(f"line {number}: `{text}` is not a requirement such as `rasterio>=1.4`")
+            continue
+        if requirement.url:
+            problems.append(f"line {number}: `{text}` is an address; give a name from the index")
+        else:
+            wanted.append(requirement)
+    if problems:
+        raise RequirementsError(f"{title} cannot be read", problems=problems)
+    return wanted
+
+
+def refuse_unseen_extras(wanted: Sequence[Requirement], image: KaggleImage) -> None:
+    """Refuse an extra of something that the Kaggle image has.
+
+    The list of versions does not say what the image's packages depend on, so what such an extra
+    adds would silently be missing from the bundle.
+
+    Raises:
+        RequirementsError: there is one; every such requirement is named.
+    """
+    problems = [
+        f"`{requirement}`: {image.name} has `{requirement.name}` already"
+        for requirement in wanted
+        if requirement.extras and image.version_of(requirement.name) is not None
+    ]
+    if problems:
+        raise RequirementsError(
+            "what an extra adds cannot be told for a package that the Kaggle image has",
+            problems=problems,
+            hint="name the packages that the extra would add instead",
+        )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequirementsError(f"the requirements `{path}` cannot be read: {error}") from error

@@ -1,0 +1,181 @@
+"""What a Kaggle image lacks: uv resolves the requirements against the image's stub.
+
+The stub is both what is installed and, as constraints, what may not change. So whatever uv would
+install is missing on Kaggle, and whatever it would have to replace is a conflict.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from kagglekit.errors import (
+    ImageConflictError,
+    KagglekitError,
+    NoWheelError,
+    RequirementsError,
+    ToolError,
+    UnknownPackageError,
+)
+from kagglekit.offline import tools
+from kagglekit.offline.image import UNKNOWN_VERSION, KaggleImage
+
+_NO_WHEEL = ("no usable wheels", "no wheels with a matching", "no wheels are available")
+_UNKNOWN = ("was not found in", "there is no version of", "there are no versions of")
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A Kaggle image's stub on disk, ready for uv.
+
+    Attributes:
+        image: what it stands for.
+        folder: scratch folder that holds the stub and its constraints.
+    """
+
+    image: KaggleImage
+    folder: Path
+
+    @classmethod
+    def write(cls, image: KaggleImage, folder: Path) -> "Stub":
+        """Write the stub of `image` into the empty or missing `folder`."""
+        image.write_stub(folder / "site")
+        (folder / "constraints.txt").write_text(image.constraints(), encoding="utf-8")
+        return cls(image, folder)
+
+    def dry_run(
+        self, arguments: Sequence[str], env: Mapping[str, str] | None = None
+    ) -> "list[Change] | str":
+        """Ask uv what installing would change on the image.
+
+        Args:
+            arguments: further arguments of `uv pip install`.
+            env: environment instead of this process's.
+
+        Returns:
+            The changes, or uv's explanation when nothing satisfies the requirements.
+
+        Raises:
+            NetworkError: the index could not be reached.
+            ToolError: uv failed in another way.
+        """
+        command = [tools.find_uv(), "pip", "install", "--python", sys.executable]
+        command += ["--target", str(self.folder / "site"), *target_arguments(self.image)]
+        command += ["--dry-run", "--output-format", "json", *arguments]
+        done = tools.call(command, cwd=self.folder, env=env)
+        if done.returncode == 1:
+            return done.stderr
+        if done.returncode:
+            raise ToolError("uv failed", problems=tools.excerpt(done.stderr))
+        try:
+            changes = json.loads(done.stdout)["changes"]
+            return [
+                Change(canonicalize_name(c["name"]), c["version"], c["action"]) for c in changes
+            ]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ToolError(
+                f"uv's answer is not understood ({error!r})", hint="pip install --upgrade uv"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing uv would do: `action` is "installed" or "uninstalled"."""
+
+    name: str
+    version: str
+    action: str
+
+
+def target_arguments(image: KaggleImage) -> list[str]:
+    """Return the arguments that make uv choose wheels for the image and not for this machine."""
+    glibc = image.glibc.replace(".", "_")
+    platform = f"x86_64-manylinux_{glibc}"
+    return [
+        "--only-binary",
+        ":all:",
+        "--python-version",
+        image.python,
+        "--python-platform",
+        platform,
+    ]
+
+
+def missing(
+    wanted: Sequence[str], stub: Stub, arguments: Sequence[str] = ()
+) -> list[tuple[str, str]]:
+    """Return what the Kaggle image lacks of the requirements and all that they need.
+
+    Args:
+        wanted: requirements as uv reads them, e.g. "rasterio>=1.4" or "mine @ file:///mine.whl".
+        stub: the image.
+        arguments: further arguments for uv, e.g. `["--exclude-newer", "2026-11-01"]`.
+
+    Returns:
+        Names and versions, in uv's order.
+
+    Raises:
+        UnknownPackageError: the index has no such package or version.
+        ImageConflictError: something of the image would have to be replaced.
+        NoWheelError: something has no wheel that fits the image.
+        RequirementsError: the requirements contradict each other.
+        NetworkError, ToolError: uv could not do its work.
+    """
+    (stub.folder / "wanted.txt").write_text("".join(f"{line}\n" for line in wanted), "utf-8")
+    request = ["-r", "wanted.txt", *arguments]
+    answer = stub.dry_run([*request, "-c", "constraints.txt"])
+    if isinstance(answer, str):
+        raise _reason(answer, stub, stub.dry_run(request))
+    if any(change.action != "installed" for change in answer):
+        raise _conflict("", stub, answer)
+    return [(change.name, change.version) for change in answer]
+
+
+def _reason(explanation: str, stub: Stub, unbound: list[Change] | str) -> KagglekitError:
+    """Return the error for a request that uv refused.
+
+    Args:
+        explanation: why it was refused.
+        stub: the image.
+        unbound: the answer to the same request where the image may be changed: when that works,
+            the image was the obstacle.
+    """
+    if not isinstance(unbound, str):
+        return _conflict(explanation, stub, unbound)
+    problems = tools.excerpt(unbound)
+    if any(sign in unbound for sign in _NO_WHEEL):
+        return NoWheelError(
+            f"something has no wheel for {stub.image.name}"
+            f" (Python {stub.image.python}, glibc {stub.image.glibc})",
+            problems=problems,
+            hint="choose a version that has wheels; a bundle cannot hold source packages,"
+            " because Kaggle unpacks them and nothing can be built offline",
+        )
+    if any(sign in unbound for sign in _UNKNOWN):
+        return UnknownPackageError(
+            "the package index does not have what is required",
+            problems=problems,
+            hint="check the spelling and the version",
+        )
+    return RequirementsError("the requirements contradict each other", problems=problems)
+
+
+def _conflict(explanation: str, stub: Stub, changes: Sequence[Change]) -> ImageConflictError:
+    there = {change.name: change.version for change in changes if change.action != "installed"}
+    replaced = [
+        f"`{change.name}` {_version(there[change.name])} would become {change.version}"
+        for change in changes
+        if change.action == "installed" and change.name in there
+    ]
+    return ImageConflictError(
+        f"the requirements cannot be met without replacing what {stub.image.name} has",
+        problems=[*replaced, *tools.excerpt(explanation, most=4)],
+        hint="ask for versions that go with the image's; what it has is never replaced",
+    )
+
+
+def _version(version: str) -> str:
+    return "(version unknown)" if version == UNKNOWN_VERSION else version
