@@ -55,7 +55,7 @@ def _as_rgb8(pixels: npt.NDArray[np.generic]) -> Picture:
         values = pixels.astype(np.float32)
         low, high = float(values.min()), float(values.max())
         pixels = ((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
-    return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)), np.uint8)
+    return np.repeat(pixels, 3 // pixels.shape[2], axis=2).astype(np.uint8)  # a fresh array
 
 
 def _shrunk(mask: RLE, scale: int) -> npt.NDArray[np.bool_]:

@@ -25,7 +25,7 @@ import torch
 from kagglekit import competitions, inference, losses, metrics, models, slides, tiles, tta
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 120))  # training time
-SCALE, WINDOW, BATCH, SEED = 4, 256, 4, 0
+SCALE, WINDOW, BATCH, PEAK_LR, SEED = 4, 256, 4, 5e-3, 0
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 RECIPE = models.Recipe("unet", {"width": 64 if DEVICE == "cuda" else 12}, scale=SCALE, window=WINDOW)
 torch.manual_seed(SEED)
@@ -49,12 +49,12 @@ print(f"{len(images)} tiles of {len(train) - len(valid)} slides, {masks.float().
 
 # %%
 model = models.build(RECIPE).to(DEVICE)
-optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=1e-2)
+optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LR, weight_decay=1e-2)
 started = time.monotonic()
 done, report_at = 0.0, 0.2
 while done < 1:
     for group in optimizer.param_groups:
-        group["lr"] = 2e-3 * (1 - done) + 1e-5
+        group["lr"] = PEAK_LR * min(0.05 + done / 0.1, 1 - done) + 1e-6  # warm up, then down to nothing
     chosen = torch.randint(len(images), (BATCH,))
     view = random.choice(tta.views("d4"))  # a glomerulus has no right way up
     light = 1 + 0.2 * torch.randn(BATCH, 3, 1, 1)  # scanners and stains differ
