@@ -25,17 +25,10 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from kagglekit.errors import KaggleImageError
+from kagglekit.offline.install import OPENCV
 
 DEFAULT = "kaggle-2026-06-gpu"
 """The image that Kaggle gives to a GPU notebook today."""
-
-OPENCV = (
-    "opencv-python-headless",
-    "opencv-python",
-    "opencv-contrib-python",
-    "opencv-contrib-python-headless",
-)
-"""All of these write the same `cv2` folder, so any of them stands for any other."""
 
 UNKNOWN_VERSION = "0"
 """What the stub says of a package whose version the list does not give (a git install)."""

@@ -23,7 +23,7 @@ import time
 import zipfile
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 MANIFEST = "kagglekit-bundle.json"
 FORMAT = 1
@@ -33,6 +33,7 @@ OPENCV = (
     "opencv-contrib-python",
     "opencv-contrib-python-headless",
 )
+"""All of these write the same `cv2` folder, so any of them stands for any other."""
 
 _KEYS = {
     "wheels": ("file", "name", "version", "size", "sha256", "imports", "why"),
@@ -67,7 +68,7 @@ def main() -> None:
     problems = damage(folder, manifest)
     if problems:
         raise InstallError(
-            "the bundle {} is damaged; nothing was installed".format(folder),
+            f"the bundle {folder} is damaged; nothing was installed",
             problems,
             "build it again and upload it as a new version",
         )
@@ -84,11 +85,13 @@ def main() -> None:
     todo = [wheel for wheel in wanted if not is_installed(folder, wheel)]
     if todo:
         refuse_imported(todo)
-        tool = run_installer(folder, target, drifted)
+        run_installer(folder, target, drifted)
         importlib.invalidate_caches()
         check_imports(todo)
-    seconds = time.perf_counter() - started
-    _say(manifest, target, todo, drifted, tool if todo else "", seconds)
+    done = [f"{wheel['name']} {wheel['version']}" for wheel in todo]
+    lines = summary(manifest, target, done, drifted)
+    lines.append(f"time       {time.perf_counter() - started:.1f} s")
+    print("\n".join(lines))  # noqa: T201  (a notebook's first cell shows this)
 
 
 def find_bundle(start: Path) -> Path:
@@ -97,7 +100,7 @@ def find_bundle(start: Path) -> Path:
         if (folder / MANIFEST).is_file():
             return folder
     raise InstallError(
-        "no {} in {} or in a folder of it".format(MANIFEST, start),
+        f"no {MANIFEST} in {start} or in a folder of it",
         hint="attach the whole dataset that build_offline.py made",
     )
 
@@ -107,10 +110,10 @@ def read_manifest(folder: Path) -> Dict[str, Any]:
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InstallError("the manifest of {} cannot be read: {}".format(folder, error)) from error
+        raise InstallError(f"the manifest of {folder} cannot be read: {error}") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InstallError(
-            "the manifest of {} is not of format {}".format(folder, FORMAT),
+            f"the manifest of {folder} is not of format {FORMAT}",
             hint="build the bundle with the kagglekit that this install.py came with",
         )
     try:
@@ -119,7 +122,7 @@ def read_manifest(folder: Path) -> Dict[str, Any]:
     except (KeyError, TypeError):
         whole = False
     if not whole:
-        raise InstallError("the manifest of {} is incomplete".format(folder))
+        raise InstallError(f"the manifest of {folder} is incomplete")
     return content
 
 
@@ -129,20 +132,20 @@ def damage(folder: Path, manifest: Dict[str, Any]) -> List[str]:
     expected.update(manifest["files"])
     named = set(expected)
     for target in manifest["targets"]:
-        named.update([target["lock"]] + list(target["install"]))
+        named.update([target["lock"], *list(target["install"])])
     problems = []
     for name in sorted(named):
         path = folder / name
-        if name != os.path.basename(name) or path.resolve().parent != folder.resolve():
-            problems.append("`{}` lies outside the bundle".format(name))
+        if name != Path(name).name or path.resolve().parent != folder.resolve():
+            problems.append(f"`{name}` lies outside the bundle")
         elif name not in expected:
-            problems.append("`{}` has no hash in the manifest".format(name))
+            problems.append(f"`{name}` has no hash in the manifest")
         elif not path.is_file():
-            problems.append("`{}` is missing".format(name))
+            problems.append(f"`{name}` is missing")
         elif hashlib.sha256(path.read_bytes()).hexdigest() != expected[name]:
-            problems.append("`{}` is not the file that was built: its sha256 differs".format(name))
+            problems.append(f"`{name}` is not the file that was built: its sha256 differs")
     stray = {path.name for path in folder.glob("*.whl")} - named
-    problems += ["`{}` is not part of the bundle".format(name) for name in sorted(stray)]
+    problems += [f"`{name}` is not part of the bundle" for name in sorted(stray)]
     return problems
 
 
@@ -151,18 +154,17 @@ def choose_target(manifest: Dict[str, Any]) -> Dict[str, Any]:
     fitting = [target for target in manifest["targets"] if all(map(fits, target["install"]))]
     if fitting:
         return min(fitting, key=lambda target: [len(part) for part in drift(target["expects"])])
-    built = ["{image}: Python {python}".format(**target) for target in manifest["targets"]]
+    targets = manifest["targets"]
+    running = ".".join(map(str, sys.version_info[:2]))
     raise InstallError(
-        "the bundle does not fit Python {}.{}, which runs here; nothing was installed".format(
-            *sys.version_info
-        ),
-        ["built for " + line for line in built],
+        f"the bundle does not fit Python {running}, which runs here; nothing was installed",
+        [f"built for {target['image']}: Python {target['python']}" for target in targets],
         "rebuild it for this notebook's image: --image NAME",
     )
 
 
 def fits(file: str) -> bool:
-    """Tell whether a wheel of this name is for the Python that runs (the platform is pip's to check)."""
+    """Tell whether a wheel of this name is for the Python that runs; pip checks the platform."""
     pythons, abi = file[: -len(".whl")].split("-")[-3:-1]
     running = sys.version_info[1]
     for python in pythons.split("."):
@@ -186,9 +188,9 @@ def drift(expects: Dict[str, str]) -> Tuple[List[str], List[str]]:
         if found is None and name in OPENCV:
             found = next(filter(None, map(installed_version, OPENCV)), None)
         if found is None:
-            missing.append("`{}` is not installed (the image had {})".format(name, version))
-        elif found.split("+")[0] != version:
-            drifted.append("`{}` is {} (the image had {})".format(name, found, version))
+            missing.append(f"`{name}` is not installed (the image had {version})")
+        elif version and found.split("+")[0] != version:
+            drifted.append(f"`{name}` is {found} (the image had {version})")
     return missing, drifted
 
 
@@ -201,7 +203,7 @@ def installed_version(name: str) -> Optional[str]:
 
 
 def is_installed(folder: Path, wheel: Dict[str, Any]) -> bool:
-    """Tell whether this very wheel is installed already; raises when something else is in its place."""
+    """Tell whether this very wheel is installed; raises when something else has its place."""
     found = installed_version(wheel["name"])
     if found is None:
         return False
@@ -211,15 +213,14 @@ def is_installed(folder: Path, wheel: Dict[str, Any]) -> bool:
             return True
         found += " (another build)"
     raise InstallError(
-        "`{name}` {version} is in the bundle, but {found} is installed; nothing was replaced".format(
-            found=found, **wheel
-        ),
-        hint="if an earlier bundle put it there: `pip uninstall --yes {name}`, or start a new"
-        " session; if the image has it now: rebuild the bundle for this image".format(**wheel),
+        f"`{wheel['name']}` {wheel['version']} is in the bundle, but {found} is installed;"
+        " nothing was replaced",
+        hint=f"if an earlier bundle put it there: `pip uninstall --yes {wheel['name']}`, or start"
+        " a new session; if the image has it now: rebuild the bundle for this image",
     )
 
 
-def recorded(path: Path) -> set:
+def recorded(path: Path) -> Set[str]:
     """Return "name,hash" of every file that a wheel installs under its own name."""
     with zipfile.ZipFile(str(path)) as archive:
         record = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
@@ -244,84 +245,73 @@ def refuse_imported(todo: List[Dict[str, Any]]) -> None:
         )
 
 
-def run_installer(folder: Path, target: Dict[str, Any], drifted: List[str]) -> str:
-    """Install with one offline command of uv, or of pip where there is no uv; return which."""
-    tool, command = _installer()
-    command += ["--no-index", "--find-links", str(folder), "-r", str(folder / target["lock"])]
+def run_installer(folder: Path, target: Dict[str, Any], drifted: List[str]) -> None:
+    """Install with one offline command; it takes all or nothing."""
+    command = [*_installer("install"), "--no-index", "--find-links", str(folder)]
+    command += ["-r", str(folder / target["lock"])]
     if any(name in OPENCV and installed_version(name) is None for name in target["expects"]):
-        # Another OpenCV stands in, and neither tool can be told so. The build proved the rest.
+        # Another OpenCV stands in, and no installer can be told so. The build proved the rest.
         command.append("--no-deps")
     done = _run(command)
     if done.returncode:
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         raise InstallError(
-            "{} could not install the bundle".format(tool),
-            lines[-8:] + drifted,
+            "the bundle could not be installed",
+            _last_lines(done.stderr) + drifted,
             "rebuild the bundle for the image that this notebook runs on: --image NAME",
         )
-    return tool
 
 
-def _installer() -> Tuple[str, List[str]]:
+def check_imports(wheels: List[Dict[str, Any]]) -> None:
+    """Import what was installed, in a process of its own; remove it again if that fails."""
+    names = [name for wheel in wheels for name in wheel["imports"]]
+    done = _run([sys.executable, "-c", _IMPORT_CHECK, *names])
+    try:
+        failed = json.loads(done.stdout.splitlines()[-1])
+        problems = [f"`import {name}`: {error}" for name, error in sorted(failed.items())]
+    except (IndexError, ValueError):
+        problems = [f"the check ended with status {done.returncode}", *_last_lines(done.stderr)]
+    if not problems:
+        return
+    undone = _run(_installer("uninstall") + [wheel["name"] for wheel in wheels])
+    if undone.returncode:
+        problems += ["removing it again failed too", *_last_lines(undone.stderr)]
+    raise InstallError("the bundle does not import; it was removed again", problems)
+
+
+def _installer(verb: str) -> List[str]:
+    """Return the command that installs or uninstalls: uv's, or pip's where there is no uv."""
     uv = shutil.which("uv")
     if uv and _run([uv, "--version"]).returncode == 0:
-        command = [uv, "pip", "install", "--python", sys.executable]
-        return "uv", command + ["--offline", "--no-config", "--no-cache", "--link-mode", "copy"]
-    pip = [sys.executable, "-m", "pip"]
+        command = [uv, "--offline", "--no-config", "--no-cache", "pip", verb]
+        return [*command, "--python", sys.executable]
+    pip = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check"]
     if _run([*pip, "--version"]).returncode:
         raise InstallError("neither uv nor pip is here; nothing was installed")
-    return "pip", [*pip, "install", "--isolated", "--disable-pip-version-check"]
+    return [*pip, verb, "--yes"] if verb == "uninstall" else [*pip, verb]
 
 
 def _run(command: List[str]) -> "subprocess.CompletedProcess[str]":
     """Run a command without the user's settings for uv and pip: they could name other sources."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
     env.update(PIP_CONFIG_FILE=os.devnull, NO_ALBUMENTATIONS_UPDATE="1")
-    return subprocess.run(
-        command,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        universal_newlines=True,
-        check=False,
-    )
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-def check_imports(wheels: List[Dict[str, Any]]) -> None:
-    """Import what was installed, in a process of its own; raises when something does not import."""
-    names = [name for wheel in wheels for name in wheel["imports"]]
-    done = _run([sys.executable, "-c", _IMPORT_CHECK, *names])
-    try:
-        failed = json.loads(done.stdout.splitlines()[-1])
-        problems = ["`import {}`: {}".format(*item) for item in sorted(failed.items())]
-    except (IndexError, ValueError):
-        problems = ["the check ended with status {}".format(done.returncode)]
-        problems += done.stderr.splitlines()[-8:]
-    if problems:
-        raise InstallError("the bundle was installed, but does not import", problems)
+def _last_lines(stderr: str) -> List[str]:
+    return [line.strip() for line in stderr.splitlines() if line.strip()][-8:]
 
 
-def _say(
-    manifest: Dict[str, Any],
-    target: Dict[str, Any],
-    todo: List[Dict[str, Any]],
-    drifted: List[str],
-    tool: str,
-    seconds: float,
-) -> None:
-    def listed(names: List[str]) -> str:
-        return ", ".join(names) or "nothing"
-
-    pins = ["{name} {version}".format(**wheel) for wheel in todo]
-    ready = len(target["install"]) - len(todo)
-    lines = [
-        "bundle     {} for {image}, Python {python}".format(manifest["made_by"], **target),
-        "installed  {}{}".format(listed(pins), " (with {})".format(tool) if tool else ""),
-        "unchanged  {} of the bundle were here already".format(ready),
-        "drift      {}".format(listed(drifted)),
-        "time       {:.1f} s".format(seconds),
+def summary(
+    manifest: Dict[str, Any], target: Dict[str, Any], done: List[str], drifted: List[str]
+) -> List[str]:
+    """Return what a notebook shows when all is well; `done` names what was installed just now."""
+    here = len(target["install"]) - len(done)
+    return [
+        f"bundle     {manifest['made_by']} for {target['image']}, Python {target['python']}",
+        f"installed  {', '.join(done) or 'nothing'}",
+        f"unchanged  {here} of {len(target['install'])} wheels were installed already",
+        f"drift      {', '.join(drifted) or 'nothing'}",
     ]
-    print("\n".join(lines))  # noqa: T201  (a notebook's first cell shows this)
 
 
 if __name__ == "__main__":

@@ -60,21 +60,26 @@ def read(path: Path) -> Wheel:
             )
             text = archive.read(metadata).decode("utf-8")
         requires = HeaderParser().parsestr(text).get_all("Requires-Dist", [])
-        content = path.read_bytes()
         return Wheel(
             path=path,
             name=canonicalize_name(name),
             version=str(version),
             requires=tuple(Requirement(line) for line in requires),
             imports=tuple(sorted(import_names(members))),
-            size=len(content),
-            sha256=hashlib.sha256(content).hexdigest(),
+            size=path.stat().st_size,
+            sha256=sha256_of(path),
         )
     except StopIteration:
         reason = "it holds no METADATA"
     except (InvalidWheelFilename, InvalidRequirement, zipfile.BadZipFile, OSError) as error:
         reason = str(error)
     raise BundleError(f"`{path.name}` is not a wheel that can be read: {reason}")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def import_names(members: list[str]) -> set[str]:

@@ -1,0 +1,208 @@
+"""Build a bundle: the dataset folder with exactly what a Kaggle image lacks.
+
+resolve (what is missing) → fetch (wheels) → needs (order, reasons) → manifest → check (the proof).
+All of it happens in a working folder beside the result; a rename at the end makes it visible.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+import kagglekit
+from kagglekit.errors import BundleError, KaggleImageError
+from kagglekit.offline import check, dataset, fetch, install, manifest, requirements, resolve, wheel
+from kagglekit.offline.image import KaggleImage
+from kagglekit.offline.manifest import Manifest, Target, WheelEntry
+from kagglekit.offline.needs import Needs
+from kagglekit.offline.wheel import Wheel
+
+INSTALLER = "install.py"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A finished bundle: `folder` to upload, and its `manifest`."""
+
+    folder: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one Kaggle image gets: `wheels` in install order, and who needs what."""
+
+    image: KaggleImage
+    wheels: list[Wheel]
+    needs: Needs
+
+
+def build(
+    wanted: Path | Sequence[str],
+    image: KaggleImage | Sequence[KaggleImage],
+    out: Path,
+    project: Path | None = None,
+    *,
+    owner: str | None = None,
+    exclude_newer: str | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Bundle:
+    """Build a bundle, prove it, and only then put it in the place of an earlier one.
+
+    uv and pip find the package index as they always do, through their own settings.
+
+    Args:
+        wanted: a `requirements.in`, or its lines.
+        image: the Kaggle image that the bundle must fit, or several.
+        out: the dataset folder; its name becomes the dataset's slug. An earlier bundle there is
+            replaced, anything else is left alone.
+        project: a folder with a `pyproject.toml` whose wheel is bundled too.
+        owner: Kaggle user name; without it, the one of the earlier bundle is kept.
+        exclude_newer: date such as "2026-11-01": what the index got later does not count.
+        progress: is told each step, in a line.
+
+    Raises:
+        BundleError: it cannot be built; a subclass for each class of reason. Nothing is written.
+    """
+    images = [image] if isinstance(image, KaggleImage) else list(image)
+    asked = requirements.read(wanted)
+    metadata = dataset.metadata(owner or _owner_of(out) or dataset.NO_OWNER, out.name)
+    _refuse_foreign(out)
+    dated = ["--exclude-newer", exclude_newer] if exclude_newer else []
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
+        work, folder = Path(scratch), Path(scratch) / "bundle"
+        folder.mkdir()
+        own = None
+        if project is not None:
+            progress(f"building the wheel of {project}")
+            own = wheel.read(fetch.project_wheel(project, work / "project"))
+        shares = []
+        for index, one in enumerate(images):
+            progress(
+                f"resolving for {one.name} (Python {one.python}, {len(one.packages)} packages)"
+            )
+            shares.append(_share(asked, own, one, work / f"image-{index}", dated))
+        for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
+            shutil.copyfile(file, folder / file.name)
+        made = _write(folder, asked, shares, own, metadata)
+        for one in images:
+            progress(f"proving it offline against {one.name}")
+            check.check_bundle(folder, one)
+        if out.exists():
+            out.rename(work / "earlier")
+        folder.rename(out)
+    return Bundle(out, made)
+
+
+def _share(
+    asked: Sequence[Requirement],
+    own: Wheel | None,
+    image: KaggleImage,
+    work: Path,
+    dated: Sequence[str],
+) -> _Share:
+    """Resolve and fetch for one Kaggle image, in the new folder `work`."""
+    if own is not None and own.name in image.packages:
+        raise KaggleImageError(
+            f"the list of `{image.name}` holds `{own.name}` itself: it was taken after a bundle had"
+            " been installed",
+            hint="take the list in a fresh session, before anything is installed",
+        )
+    requirements.refuse_unseen_extras(asked, image)
+    stub = resolve.Stub.write(image, work)
+    direct = [] if own is None else [f"{own.name} @ {own.path.resolve().as_uri()}"]
+    pins = resolve.missing([*map(str, asked), *direct], stub, dated)
+    foreign = [(name, version) for name, version in pins if own is None or name != own.name]
+    fetched = work / "wheels"
+    fetched.mkdir()
+    fetch.download(foreign, image, fetched, work, dated)
+    wheels = [wheel.read(path) for path in sorted(fetched.glob("*.whl"))]
+    wheels += [] if own is None else [own]
+    needs = Needs([*asked, *([] if own is None else [Requirement(own.name)])], wheels, image)
+    return _Share(image, needs.in_order(), needs)
+
+
+def _write(
+    folder: Path,
+    asked: Sequence[Requirement],
+    shares: Sequence[_Share],
+    own: Wheel | None,
+    metadata: dict[str, object],
+) -> Manifest:
+    """Write what lies beside the wheels, and return the manifest."""
+    shutil.copyfile(install.__file__, folder / INSTALLER)
+    (folder / dataset.FILE).write_text(json.dumps(metadata, indent=1) + "\n", encoding="utf-8")
+    entries: dict[str, WheelEntry] = {}
+    targets = []
+    for share in shares:
+        name = share.image.name
+        lock = "requirements.lock" if len(shares) == 1 else f"requirements-{name}.lock"
+        (folder / lock).write_text("".join(f"{each.pin}\n" for each in share.wheels), "utf-8")
+        for each in share.wheels:
+            why = "this project" if own and each.name == own.name else share.needs.why(each.name)
+            entries[each.path.name] = _entry(each, why)
+        targets.append(
+            Target(
+                image=name,
+                python=share.image.python,
+                glibc=share.image.glibc,
+                lock=lock,
+                install=tuple(each.path.name for each in share.wheels),
+                expects=share.needs.expects(),
+            )
+        )
+    made = Manifest(
+        made_by=f"kagglekit {kagglekit.__version__}",
+        requirements=tuple(map(str, asked)),
+        wheels=tuple(entries[file] for file in sorted(entries)),
+        targets=tuple(targets),
+        files={
+            name: wheel.sha256_of(folder / name)
+            for name in sorted([INSTALLER, *(target.lock for target in targets)])
+        },
+    )
+    (folder / manifest.FILE).write_text(made.to_json(), encoding="utf-8")
+    return made
+
+
+def _entry(each: Wheel, why: str) -> WheelEntry:
+    return WheelEntry(
+        file=each.path.name,
+        name=each.name,
+        version=each.version,
+        size=each.size,
+        sha256=each.sha256,
+        imports=each.imports,
+        why=why,
+    )
+
+
+def _owner_of(out: Path) -> str | None:
+    """Return the owner that an earlier bundle's metadata names, or None."""
+    try:
+        content = json.loads((out / dataset.FILE).read_text(encoding="utf-8"))
+        return str(content["id"]).partition("/")[0]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _refuse_foreign(out: Path) -> None:
+    """Refuse to replace a folder that holds anything but an earlier bundle."""
+    if not out.exists():
+        return
+    foreign = sorted(path.name for path in out.iterdir()) if out.is_dir() else [out.name]
+    if (out / manifest.FILE).is_file():
+        earlier = Manifest.read(out)
+        known = {manifest.FILE, dataset.FILE, *earlier.files, *(w.file for w in earlier.wheels)}
+        foreign = [name for name in foreign if name not in known]
+    if foreign:
+        raise BundleError(
+            f"`{out}` holds more than an earlier bundle, and would be replaced as a whole",
+            problems=[f"found `{name}`" for name in foreign[:10]],
+            hint="move it away, or choose another folder with --out",
+        )
