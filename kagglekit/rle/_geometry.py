@@ -25,12 +25,12 @@ def extent(starts: Ints, lengths: Ints, line: int) -> tuple[int, int, int, int]:
 
 def crop(starts: Ints, lengths: Ints, line: int, near: Span, far: Span) -> Runs:
     """Return the runs inside a window, counted from the window's own first pixel."""
-    ends = starts + lengths
     low, high = far[0] * line, far[1] * line
-    here = slice(
-        int(np.searchsorted(ends, low, "right")), int(np.searchsorted(starts, high, "left"))
-    )
-    starts, ends = np.maximum(starts[here], low), np.minimum(ends[here], high)
+    first, last = np.searchsorted(starts, [low, high])
+    if first and starts[first - 1] + lengths[first - 1] > low:
+        first -= 1
+    ends = np.minimum(starts[first:last] + lengths[first:last], high)
+    starts = np.maximum(starts[first:last], low)
     if near == (0, line):
         return starts - low, ends - starts
     on, begin, end = pieces(starts, ends - starts, line)

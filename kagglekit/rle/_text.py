@@ -7,6 +7,7 @@ import numpy as np
 
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Runs
+from kagglekit.rle._speed import compiled
 
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -45,6 +46,15 @@ def _read_integers(text: str) -> Ints | None:
     if not text.isascii():
         return None
     codes = np.frombuffer(text.encode("ascii"), np.uint8)
+    count = compiled("count_numbers", 3 * len(codes))
+    read = compiled("read_numbers", 3 * len(codes))
+    if count is not None and read is not None:
+        many = count(codes)
+        if many < 0:
+            return None
+        numbers = np.empty(many, np.int64)
+        read(codes, numbers)
+        return numbers
     digit = codes - np.uint8(ord("0")) <= 9
     if not (digit | (codes == ord(" "))).all():
         return None
@@ -97,6 +107,12 @@ def _problems(tokens: list[str], pixels: int) -> list[str]:
 
 def write(starts: Ints, lengths: Ints) -> str:
     """Return the 1-based pairs as text."""
+    kernel = compiled("write_pairs", 150 * len(starts))
+    if kernel is not None and len(starts):
+        most = len(str(starts[-1] + lengths[-1])) + 1
+        text = np.empty(2 * most * len(starts), np.uint8)
+        used = kernel(starts, lengths, text)
+        return text[: used - 1].tobytes().decode("ascii")
     numbers = np.empty(2 * len(starts), np.int64)
     numbers[0::2] = starts + 1
     numbers[1::2] = lengths
