@@ -63,69 +63,86 @@ def write_pairs(starts, lengths, text):
 
 
 @njit(nogil=True)
-def count_numbers(codes):
-    """Return how many numbers an ASCII text of digits and spaces holds; -1 for other text."""
-    count, inside, junk = 0, False, False
-    for code in codes:
-        digit = np.uint8(code - np.uint8(48)) <= 9
-        junk |= not digit and code != 32
-        count += digit and not inside
-        inside = digit
-    return -1 if junk else count
+def read_pairs(codes, pixels, starts, lengths):
+    """Read 1-based pairs from ASCII digits and spaces, ending in a space, to 0-based runs.
 
-
-@njit(nogil=True)
-def read_numbers(codes, numbers):
-    """Read the numbers that `count_numbers` counted."""
-    count, inside, value = 0, False, np.int64(0)
+    Returns how many, or -1 if there is anything wrong with the text or with a run.
+    """
+    count, value, reached = 0, np.int64(0), np.int64(0)
+    inside, second = False, False
     for code in codes:
         digit = np.int64(code) - 48
-        if digit >= 0:
+        if 0 <= digit <= 9:
+            inside = True
             if value < _LIMIT:
                 value = value * 10 + digit
-            inside = True
+        elif code != 32:
+            return -1
         elif inside:
-            numbers[count] = value
-            count += 1
-            value = 0
-            inside = False
-    if inside:
-        numbers[count] = value
+            if not second:
+                if value <= reached:
+                    return -1
+                starts[count] = value - 1
+            else:
+                reached = starts[count] + value
+                if value < 1 or reached > pixels:
+                    return -1
+                lengths[count] = value
+                count += 1
+            value, inside, second = np.int64(0), False, not second
+    return -1 if second else count
 
 
 @njit(nogil=True)
-def paint_across(starts, lengths, line, mask):
-    """Paint runs along lines that lie across memory: `mask` is (line, lines), uint8.
+def _flips(starts, lengths, line, near0, far0, shape, place, flips):
+    """Walk over the pixels of a window that differ from the one above, line by line.
 
-    Each row is the one above with a few pixels flipped, so the flips are sorted by row.
+    Counts those of row y in `place[y + 2]`, or, when there is room in `flips`, writes their
+    columns there from `place[y + 1]` on, moving that up.
     """
-    lines = mask.shape[1]
-    size = line * lines
-    before = np.zeros(line + 1, np.int64)  # flips in the rows up to this one
+    rows, columns = shape
+    far, first = far0, far0 * line + near0  # the line, and the position of its first pixel
     for i in range(len(starts)):
-        before[starts[i] % line + 1] += 1
-        if starts[i] + lengths[i] < size:
-            before[(starts[i] + lengths[i]) % line + 1] += 1
-    for y in range(line):
-        before[y + 1] += before[y]
-    place = before[:-1].copy()
-    flips = np.empty(before[-1], np.int64)
-    top = np.zeros(lines, np.uint8)  # row 0: the pixels that a run covers
-    for i in range(len(starts)):
-        for at in (starts[i], starts[i] + lengths[i]):
-            if at < size:
-                x = at // line
-                y = at - x * line
-                flips[place[y]] = x
-                place[y] += 1
-        for x in range(-(-starts[i] // line), (starts[i] + lengths[i] - 1) // line + 1):
-            top[x] = 1
-    for x in range(lines):
-        mask[0, x] = top[x]
-    for y in range(1, line):
-        for x in range(lines):
-            mask[y, x] = mask[y - 1, x]
-        for i in range(before[y], before[y + 1]):
+        stop = starts[i] + lengths[i]
+        while starts[i] >= first + line - near0:  # no division: runs are sorted
+            far, first = far + 1, first + line
+        while True:
+            begin, end = max(starts[i] - first, 0), min(stop - first, rows)
+            if begin < end and len(flips):
+                flips[place[begin + 1]] = far - far0
+                place[begin + 1] += 1
+                if end < rows:
+                    flips[place[end + 1]] = far - far0
+                    place[end + 1] += 1
+            elif begin < end:
+                place[begin + 2] += 1
+                place[end + 2] += end < rows
+            if stop <= first + line - near0 or far == far0 + columns - 1:
+                break
+            far, first = far + 1, first + line
+
+
+@njit(nogil=True)
+def paint_window(starts, lengths, line, near0, far0, mask):
+    """Paint the runs of lines that lie across memory into a window of them.
+
+    `mask` is (rows, columns), uint8; its first pixel is pixel `near0` of line `far0`. Each
+    row is the one above with a few pixels flipped, so the flips are sorted by row.
+    """
+    rows, columns = mask.shape
+    place = np.zeros(rows + 3, np.int64)
+    _flips(starts, lengths, line, near0, far0, mask.shape, place, place[:0])
+    for y in range(rows):
+        place[y + 2] += place[y + 1]
+    flips = np.empty(place[rows + 1] + 1, np.int64)
+    _flips(starts, lengths, line, near0, far0, mask.shape, place, flips)
+    for x in range(columns):
+        mask[0, x] = 0
+    for y in range(rows):
+        if y:
+            for x in range(columns):
+                mask[y, x] = mask[y - 1, x]
+        for i in range(place[y], place[y + 1]):
             mask[y, flips[i]] ^= 1
 
 
