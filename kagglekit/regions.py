@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kagglekit.errors import RLEError
 from kagglekit.rle import RLE
 from kagglekit.rle._arrays import pieces
+from kagglekit.rle._speed import compiled
 
 Ints = NDArray[np.int64]
 Connectivity = Literal[4, 8]
@@ -109,22 +110,24 @@ def _owned_pieces(rle: RLE, connectivity: int) -> tuple[Ints, Ints, Ints]:
     line = _line(rle)
     on, begin, end = pieces(rle.starts, rle.lengths, line)
     starts = on * line + begin
-    # Piece j on the line before touches piece i if it ends after i begins and begins before
-    # i ends; with 8 neighbours one pixel further counts as well. Ends and starts are sorted.
     reach = 1 if connectivity == 8 else 0
-    low = np.maximum(begin - reach, 0) + (on - 1) * line
-    high = np.minimum(end + reach, line) + (on - 1) * line
-    first = np.searchsorted(starts + (end - begin), low, "right")
-    last = np.searchsorted(starts, high, "left")
-    return starts, end - begin, _owners(first, last)
+    kernel = compiled("join_pieces", 60 * len(on))
+    root = (kernel or _join_pieces)(on, begin, end, reach)
+    is_root = root == np.arange(len(root))
+    return starts, end - begin, (np.cumsum(is_root) - 1)[root]
 
 
-def _owners(first: Ints, last: Ints) -> Ints:
-    """Number the components of pieces, each of which touches pieces `first` to `last`."""
-    parent = np.arange(len(first))
+def _join_pieces(on: Ints, begin: Ints, end: Ints, reach: int) -> Ints:
+    """Return for each piece of a line the first piece of its component."""
+    # Piece j on the line before touches piece i if it ends after i begins and begins before
+    # i ends; with 8 neighbours one pixel further counts as well. Give each line a pixel of
+    # margin on both sides, and positions and ends are sorted over all lines.
+    wide = (end.max() if len(end) else 0) + 2
+    here = on * wide + 1
+    first = np.searchsorted(here + end, here - wide + begin - reach, "right")
+    last = np.searchsorted(here + begin, here - wide + end + reach, "left")
     touching = np.maximum(last - first, 0)
-    parent = np.where(touching > 0, first, parent)
-    parent = _roots(parent)
+    parent = _roots(np.where(touching > 0, first, np.arange(len(on))))
     # Most pieces touch one piece of the line before; only the further ones join trees.
     more = np.flatnonzero(touching > 1)
     extra = touching[more] - 1
@@ -137,7 +140,7 @@ def _owners(first: Ints, last: Ints) -> Ints:
         one, other = one[apart], other[apart]
         np.minimum.at(parent, np.maximum(one, other), np.minimum(one, other))
         parent = _roots(parent)
-    return np.unique(parent, return_inverse=True)[1]
+    return parent
 
 
 def _roots(parent: Ints) -> Ints:

@@ -7,5 +7,6 @@ one way of writing it down; see `RLE.from_text` and `RLE.to_text`.
 from kagglekit.errors import RLEError
 from kagglekit.rle._builder import RLEBuilder
 from kagglekit.rle._core import RLE
+from kagglekit.rle._speed import use_numba
 
-__all__ = ["RLE", "RLEBuilder", "RLEError"]
+__all__ = ["RLE", "RLEBuilder", "RLEError", "use_numba"]

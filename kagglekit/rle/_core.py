@@ -67,8 +67,7 @@ class RLE:
                 "they are one-dimensional and equally many"
             )
         pixels = self.shape[0] * self.shape[1]
-        bad = (starts < 0) | (lengths < 1) | (lengths > pixels - starts)
-        if bad.any() or (starts[1:] < (starts + lengths)[:-1]).any():
+        if _text.out_of_order(starts, lengths, pixels):
             tokens = np.stack([starts + 1, lengths], axis=1).ravel()
             raise _text.refusal(list(map(str, tokens)), pixels, f"runs of {_describe(self)}")
         _set(self, *_sets.merge_touching(starts, lengths))
@@ -190,8 +189,8 @@ class RLE:
         """Return the mask: (height, width), uint8, 0 or 1, C-contiguous."""
         height, width = self.shape
         if self.order == "C":
-            return paint_along(self.starts, self.lengths, width, height)
-        return paint_across(self.starts, self.lengths, height, width)
+            return paint_along(*self._runs, width, height)
+        return paint_across(*self._runs, height, (0, height), (0, width))
 
     def window(self, y0: int, y1: int, x0: int, x1: int) -> Bytes:
         """Return the pixels of one window, decoding nothing else.
@@ -208,7 +207,10 @@ class RLE:
         Raises:
             RLEError: the window is empty or leaves the mask.
         """
-        return self.crop(y0, y1, x0, x1).to_mask()
+        if self.order == "C":
+            return self.crop(y0, y1, x0, x1).to_mask()
+        self._check_window(y0, y1, x0, x1)
+        return paint_across(*self._runs, self.shape[0], (y0, y1), (x0, x1))
 
     # Geometry
 
@@ -218,15 +220,18 @@ class RLE:
         Raises:
             RLEError: the window is empty or leaves the mask.
         """
+        self._check_window(y0, y1, x0, x1)
+        near, far = ((y0, y1), (x0, x1)) if self.order == "F" else ((x0, x1), (y0, y1))
+        runs = _geometry.crop(self.starts, self.lengths, self._line, near, far)
+        return trusted(runs, (y1 - y0, x1 - x0), self.order)
+
+    def _check_window(self, y0: int, y1: int, x0: int, x1: int) -> None:
         height, width = self.shape
         if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
             raise RLEError(
                 f"window y {y0}:{y1}, x {x0}:{x1} is empty or leaves the shape {self.shape}",
                 hint="clip it to the mask; what lies outside is background",
             )
-        near, far = ((y0, y1), (x0, x1)) if self.order == "F" else ((x0, x1), (y0, y1))
-        runs = _geometry.crop(self.starts, self.lengths, self._line, near, far)
-        return trusted(runs, (y1 - y0, x1 - x0), self.order)
 
     def transpose(self) -> "RLE":
         """Return the mask with rows and columns exchanged, in the same order."""

@@ -23,14 +23,20 @@ def extent(starts: Ints, lengths: Ints, line: int) -> tuple[int, int, int, int]:
     return near0, near1, far0, far1
 
 
+def between(starts: Ints, lengths: Ints, low: int, high: int) -> slice:
+    """Say which runs have pixels at positions `low` to `high`."""
+    first, last = np.searchsorted(starts, [low, high])
+    if first and starts[first - 1] + lengths[first - 1] > low:
+        first -= 1
+    return slice(first, last)
+
+
 def crop(starts: Ints, lengths: Ints, line: int, near: Span, far: Span) -> Runs:
     """Return the runs inside a window, counted from the window's own first pixel."""
-    ends = starts + lengths
     low, high = far[0] * line, far[1] * line
-    here = slice(
-        int(np.searchsorted(ends, low, "right")), int(np.searchsorted(starts, high, "left"))
-    )
-    starts, ends = np.maximum(starts[here], low), np.minimum(ends[here], high)
+    here = between(starts, lengths, low, high)
+    ends = np.minimum(starts[here] + lengths[here], high)
+    starts = np.maximum(starts[here], low)
     if near == (0, line):
         return starts - low, ends - starts
     on, begin, end = pieces(starts, ends - starts, line)

@@ -7,6 +7,7 @@ import numpy as np
 
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Runs
+from kagglekit.rle._speed import compiled
 
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
 _INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -28,29 +29,40 @@ def parse(text: str, pixels: int, where: str) -> Runs:
     Raises:
         RLEError: naming every run that is wrong.
     """
-    numbers = _read_integers(text)
-    if numbers is None:  # tabs, line ends, signs or junk
-        numbers = _read_integers(" ".join(text.split()))
-    if numbers is None or len(numbers) % 2:
-        raise refusal(text.split(), pixels, where)
-    starts, lengths = numbers[0::2] - 1, numbers[1::2].copy()
-    bad = (starts < 0) | (lengths < 1) | (lengths > pixels - starts)
-    if bad.any() or (starts[1:] < (starts + lengths)[:-1]).any():
-        raise refusal(text.split(), pixels, where)
-    return starts, lengths
+    runs = _read(text, pixels)
+    if runs is None:  # tabs or line ends, or something is wrong
+        tokens = text.split()
+        runs = _read(" ".join(tokens), pixels)
+        if runs is None:
+            raise refusal(tokens, pixels, where)
+    return runs
 
 
-def _read_integers(text: str) -> Ints | None:
-    """Return the numbers of a text of digits and spaces; None if it holds anything else."""
+def _read(text: str, pixels: int) -> Runs | None:
+    """Return the runs of a text of digits and spaces; None if anything is wrong with it."""
     if not text.isascii():
         return None
+    kernel = compiled("read_pairs", 3 * len(text))
+    if kernel is not None:
+        codes = np.frombuffer(f"{text} ".encode("ascii"), np.uint8)
+        starts, lengths = np.empty((2, len(codes) // 4 + 1), np.int64)  # "1 1 " is the shortest
+        count = kernel(codes, pixels, starts, lengths)
+        return None if count < 0 else (starts[:count].copy(), lengths[:count].copy())
     codes = np.frombuffer(text.encode("ascii"), np.uint8)
     digit = codes - np.uint8(ord("0")) <= 9
     if not (digit | (codes == ord(" "))).all():
         return None
-    if not digit.any():
-        return NO_INTS
-    return np.fromstring(text, np.int64, sep=" ")
+    numbers = np.fromstring(text, np.int64, sep=" ") if digit.any() else NO_INTS
+    if len(numbers) % 2:
+        return None
+    starts, lengths = numbers[0::2] - 1, numbers[1::2].copy()
+    return None if out_of_order(starts, lengths, pixels) else (starts, lengths)
+
+
+def out_of_order(starts: Ints, lengths: Ints, pixels: int) -> bool:
+    """Say whether a run is empty, leaves the mask, or starts before the one before it ends."""
+    bad = (starts < 0) | (lengths < 1) | (lengths > pixels - starts)
+    return bool(bad.any() or (starts[1:] < (starts + lengths)[:-1]).any())
 
 
 def refusal(tokens: list[str], pixels: int, where: str) -> RLEError:
@@ -97,6 +109,12 @@ def _problems(tokens: list[str], pixels: int) -> list[str]:
 
 def write(starts: Ints, lengths: Ints) -> str:
     """Return the 1-based pairs as text."""
+    kernel = compiled("write_pairs", 150 * len(starts))
+    if kernel is not None and len(starts):
+        most = len(str(starts[-1] + lengths[-1])) + 1
+        text = np.empty(2 * most * len(starts), np.uint8)
+        used = kernel(starts, lengths, text)
+        return text[: used - 1].tobytes().decode("ascii")
     numbers = np.empty(2 * len(starts), np.int64)
     numbers[0::2] = starts + 1
     numbers[1::2] = lengths

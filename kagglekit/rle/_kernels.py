@@ -1,0 +1,189 @@
+"""The loops that are worth compiling. Only `_speed.compiled` imports this module.
+
+Each kernel does what the NumPy code that calls it would do otherwise, to the last bit; the
+tests run both.
+"""
+
+import numpy as np
+from numba import njit
+
+_LIMIT = 10**17  # far beyond any mask: numbers stop growing here instead of wrapping around
+
+
+@njit(nogil=True)
+def differing(rows, above, found):
+    """Write the flat positions where `rows` and `above` differ to `found`; return how many.
+
+    Most of a mask is the same as the row above: eight words of eight pixels are compared at
+    a time, and only where they differ is it asked which pixel.
+    """
+    count = 0
+    a, b = rows.ravel(), above.ravel()
+    even = len(a) - len(a) % 64
+    words, words_above = a[:even].view(np.uint64), b[:even].view(np.uint64)
+    for block in range(0, len(words), 8):
+        different = np.uint64(0)
+        for k in range(block, block + 8):
+            different |= words[k] ^ words_above[k]
+        if different:
+            for k in range(block, block + 8):
+                if words[k] != words_above[k]:
+                    for i in range(8 * k, 8 * k + 8):
+                        found[count] = i
+                        count += a[i] != b[i]
+    for i in range(even, len(a)):
+        found[count] = i
+        count += a[i] != b[i]
+    return count
+
+
+@njit(nogil=True)
+def _put(number, text, at):
+    width, rest = 1, number
+    while rest >= 10:
+        rest //= 10
+        width += 1
+    rest = np.uint64(number)
+    for i in range(at + width - 1, at - 1, -1):
+        tens = rest // np.uint64(10)
+        text[i] = np.uint8(48 + rest - tens * np.uint64(10))
+        rest = tens
+    text[at + width] = 32
+    return at + width + 1
+
+
+@njit(nogil=True)
+def write_pairs(starts, lengths, text):
+    """Write 1-based pairs as ASCII, each number with a space behind; return the bytes used."""
+    at = 0
+    for i in range(len(starts)):
+        at = _put(starts[i] + 1, text, at)
+        at = _put(lengths[i], text, at)
+    return at
+
+
+@njit(nogil=True)
+def read_pairs(codes, pixels, starts, lengths):
+    """Read 1-based pairs from ASCII digits and spaces, ending in a space, to 0-based runs.
+
+    Returns how many, or -1 if there is anything wrong with the text or with a run.
+    """
+    count, value, reached = 0, np.int64(0), np.int64(0)
+    inside, second = False, False
+    for code in codes:
+        digit = np.int64(code) - 48
+        if 0 <= digit <= 9:
+            inside = True
+            if value < _LIMIT:
+                value = value * 10 + digit
+        elif code != 32:
+            return -1
+        elif inside:
+            if not second:
+                if value <= reached:
+                    return -1
+                starts[count] = value - 1
+            else:
+                reached = starts[count] + value
+                if value < 1 or reached > pixels:
+                    return -1
+                lengths[count] = value
+                count += 1
+            value, inside, second = np.int64(0), False, not second
+    return -1 if second else count
+
+
+@njit(nogil=True)
+def _flips(starts, lengths, line, near0, far0, shape, place, flips):
+    """Walk over the pixels of a window that differ from the one above, line by line.
+
+    Counts those of row y in `place[y + 2]`, or, when there is room in `flips`, writes their
+    columns there from `place[y + 1]` on, moving that up.
+    """
+    rows, columns = shape
+    far, first = far0, far0 * line + near0  # the line, and the position of its first pixel
+    for i in range(len(starts)):
+        stop = starts[i] + lengths[i]
+        while starts[i] >= first + line - near0:  # no division: runs are sorted
+            far, first = far + 1, first + line
+        while True:
+            begin, end = max(starts[i] - first, 0), min(stop - first, rows)
+            if begin < end and len(flips):
+                flips[place[begin + 1]] = far - far0
+                place[begin + 1] += 1
+                if end < rows:
+                    flips[place[end + 1]] = far - far0
+                    place[end + 1] += 1
+            elif begin < end:
+                place[begin + 2] += 1
+                place[end + 2] += end < rows
+            if stop <= first + line - near0 or far == far0 + columns - 1:
+                break
+            far, first = far + 1, first + line
+
+
+@njit(nogil=True)
+def paint_window(starts, lengths, line, near0, far0, mask):
+    """Paint the runs of lines that lie across memory into a window of them.
+
+    `mask` is (rows, columns), uint8; its first pixel is pixel `near0` of line `far0`. Each
+    row is the one above with a few pixels flipped, so the flips are sorted by row.
+    """
+    rows, columns = mask.shape
+    place = np.zeros(rows + 3, np.int64)
+    _flips(starts, lengths, line, near0, far0, mask.shape, place, place[:0])
+    for y in range(rows):
+        place[y + 2] += place[y + 1]
+    flips = np.empty(place[rows + 1] + 1, np.int64)
+    _flips(starts, lengths, line, near0, far0, mask.shape, place, flips)
+    for x in range(columns):
+        mask[0, x] = 0
+    for y in range(rows):
+        if y:
+            for x in range(columns):
+                mask[y, x] = mask[y - 1, x]
+        for i in range(place[y], place[y + 1]):
+            mask[y, flips[i]] ^= 1
+
+
+@njit(nogil=True)
+def shared_pixels(a_starts, a_lengths, b_starts, b_lengths):
+    """Return how many pixels two masks share, going through both once."""
+    shared, i, j = 0, 0, 0
+    while i < len(a_starts) and j < len(b_starts):
+        a_end, b_end = a_starts[i] + a_lengths[i], b_starts[j] + b_lengths[j]
+        shared += max(0, min(a_end, b_end) - max(a_starts[i], b_starts[j]))
+        if a_end <= b_end:
+            i += 1
+        else:
+            j += 1
+    return shared
+
+
+@njit(nogil=True)
+def _root(parent, i):
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@njit(nogil=True)
+def join_pieces(on, begin, end, reach):
+    """Return for each piece of a line the first piece of its component.
+
+    Two indices walk over the pieces of neighbouring lines; those that touch join their trees.
+    """
+    parent = np.arange(len(on))
+    j = 0
+    for i in range(len(on)):
+        while on[j] < on[i] - 1 or (on[j] == on[i] - 1 and end[j] + reach <= begin[i]):
+            j += 1
+        k = j
+        while on[k] == on[i] - 1 and begin[k] < end[i] + reach:
+            a, b = _root(parent, i), _root(parent, k)
+            parent[max(a, b)] = min(a, b)
+            k += 1
+    for i in range(len(on)):
+        parent[i] = _root(parent, i)
+    return parent
