@@ -64,6 +64,7 @@ def test_a_tree_is_read_by_its_own_profile(tmp_path: Path, comp: competitions.Pr
     data = comp.find_data(tmp_path)
     assert list(data.test_images()) == sorted(truth)
     assert len(data.train_images()) == 3
+    assert not set(truth) & set(data.train_images())
     for image_id, path in data.test_images().items():
         assert truth[image_id]
         assert {rle.shape for rle in truth[image_id]} == {data.shape(path)}
