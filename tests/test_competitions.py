@@ -132,7 +132,7 @@ def test_a_folder_that_is_no_tree_shows_what_it_holds(tmp_path: Path) -> None:
 
 def test_packed_images_and_missing_folder(tmp_path: Path) -> None:
     (tmp_path / "stage1_test.zip").touch()
-    with pytest.raises(DataError, match=r"hint: the images are still packed: unzip them"):
+    with pytest.raises(DataError, match=r"hint: the images are still packed: unzip them, and give"):
         BOWL.find_data(tmp_path)
     with pytest.raises(DataError, match=r"  - `.*/nowhere` is not a folder"):
         BOWL.find_data(tmp_path / "nowhere")
