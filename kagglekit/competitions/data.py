@@ -55,7 +55,9 @@ class Data:
             return
         hint = "give the folder that holds " + " and ".join(f"`{path}`" for path in tables)
         if self.root.is_dir() and any(self.root.glob("*.zip")):
-            hint = "the images are still packed: unzip them into folders and give those as root"
+            hint = (
+                "the images are still packed: unzip them, and give the folder that then holds them"
+            )
         raise DataError(
             f"`{self.root}` is not the tree of `{self.profile.slug}`: "
             f"neither `{tree.train_images}` nor `{tree.test_images}` matches a file",

@@ -47,7 +47,7 @@ def to_texts(masks: RLE | Sequence[RLE], shape: tuple[int, int], comp: Profile) 
     if clash:
         raise SubmissionError(
             f"instances {clash[0]} and {clash[1]} share pixels, which `{comp.slug}` refuses",
-            hint="give each pixel to one instance: `instances.without_overlaps(masks)`",
+            hint="give each pixel to one instance: kagglekit.instances.without_overlaps(masks)",
         )
     return [mask.to_text() for mask in masks] or [rules.empty]
 

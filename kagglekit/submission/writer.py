@@ -70,7 +70,7 @@ class Writer:
         """Yield id and path of each test image that has no mask yet, with a progress bar."""
         waiting = [image_id for image_id in self._images if image_id not in self._done]
         before = len(self._done)
-        label = f"{self.path.name}, {before} images from the last run" if before else self.path.name
+        label = f"{self.path.name}, {before} from the last run" if before else self.path.name
         with tqdm(total=len(self._images), initial=before, desc=label, unit="image") as bar:
             for image_id in waiting:
                 yield image_id, self._images[image_id]
@@ -102,7 +102,8 @@ class Writer:
             raise SubmissionError(f"`{image_id}`: {error}") from error
         # The journal comes first: what it has and the file lacks is put right on entering.
         with self.journal.open("a", encoding="utf-8") as file:
-            file.write(json.dumps([image_id, texts]) + "\n")
+            # A new line first, as the last one may have been cut off.
+            file.write("\n" + json.dumps([image_id, texts]))
             file.flush()
             os.fsync(file.fileno())
         self._texts[image_id] = texts
@@ -118,7 +119,7 @@ class Writer:
             try:
                 image_id, texts = json.loads(line)
             except ValueError:
-                continue  # the line that was being written when the run was killed
+                continue  # blank, or cut off when the run was killed
             if image_id in self._images:
                 finished[image_id] = texts
         return finished

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kagglekit.competitions import table, template
+from kagglekit.competitions import table
 from kagglekit.competitions.fake.tissue import draw_kidney
+from kagglekit.competitions.fake.tree import image_path, images, vary, write_tables
 from kagglekit.competitions.profile import Profile
 from kagglekit.rle import RLE
 
@@ -25,38 +26,22 @@ def make_kidney(
     size: tuple[int, int] | None,
 ) -> dict[str, list[RLE]]:
     """Write the tree; arguments and result are those of `fake.make`."""
-    rng = np.random.default_rng(seed)
-    rules, tree = comp.submission, comp.tree
-    rows: list[tuple[str, str]] = []
+    found: dict[bool, dict[str, list[RLE]]] = {True: {}, False: {}}
     slides: list[tuple[str, int, int, int]] = []
-    truth: dict[str, list[RLE]] = {}
-    first_patient = int(rng.integers(60_000, 70_000))
-    for number in range(train + test):
+    for in_train, number, rng in images(seed, train, test):
         image_id = f"{rng.integers(16**9):09x}"
-        height, width = (int(side * rng.uniform(0.85, 1.15)) for side in size or SIZE)
-        rgb, mask = draw_kidney(rng, (height, width))
-        in_train = number < train
-        where = tree.train_images if in_train else tree.test_images
-        path = root / template.fill(where, id=image_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        rgb, mask = draw_kidney(rng, vary(rng, size or SIZE))
+        path = image_path(comp, root, image_id, in_train)
         # Seeds begin with different layouts, so a hidden test brings what the visible one lacks.
-        layout = LAYOUTS[(number if in_train else seed + number - train) % len(LAYOUTS)]
-        write_slide(path, rgb, layout)
-        rle = RLE.from_mask(mask, order=rules.order)
-        if in_train:
-            rows.append((image_id, rle.to_text()))
-        else:
-            truth[image_id] = [rle]
-        slides.append((path.name, width, height, first_patient + 97 * (number // 2)))
-    table.write_table(
-        root / comp.train_table.path, (comp.train_table.id, comp.train_table.rle), rows
-    )
-    empty = [(image_id, rules.empty) for image_id in sorted(truth)]
-    table.write_table(root / rules.sample, (rules.id, rules.rle), empty)
+        write_slide(path, rgb, LAYOUTS[(number if in_train else seed + number) % len(LAYOUTS)])
+        found[in_train][image_id] = [RLE.from_mask(mask, order=comp.submission.order)]
+        patient = 63_921 + 97 * (len(slides) // 2)
+        slides.append((path.name, mask.shape[1], mask.shape[0], patient))
+    write_tables(comp, root, found[True], found[False])
     if comp.groups:
         header = (comp.groups.image, "width_pixels", "height_pixels", comp.groups.column)
         table.write_table(root / comp.groups.path, header, slides)
-    return truth
+    return found[False]
 
 
 def write_slide(path: Path, rgb: NDArray[np.uint8], layout: str) -> None:

@@ -1,5 +1,6 @@
 """What the drawings are made of: noise, scattered points, round outlines, stains."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -45,24 +46,39 @@ def scatter(rng: np.random.Generator, shape: tuple[int, int], spacing: float) ->
     return points[inside].astype(np.int64)
 
 
+Disc = tuple[int, int, float]
+"""Centre (y, x) and radius, in pixels."""
+
+
 def place_apart(
-    rng: np.random.Generator, shape: tuple[int, int], radii: NDArray[np.float64], gap: float
-) -> list[tuple[int, int, float]]:
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    radii: NDArray[np.float64],
+    gap: float,
+    taken: Sequence[Disc] = (),
+) -> list[Disc]:
     """Place discs at random so that none come nearer to each other than `gap` pixels.
 
     A disc that finds no place in forty tries is left out. Centres keep a third of the radius away
     from the image's border, so some discs are cut by it.
 
+    Args:
+        rng: source of randomness.
+        shape: (height, width) in pixels.
+        radii: of the discs to place, in pixels.
+        gap: in pixels.
+        taken: discs that are there already.
+
     Returns:
-        (y, x, radius) of each disc, in pixels.
+        The new discs.
     """
-    placed: list[tuple[int, int, float]] = []
+    placed: list[Disc] = []
     for radius in radii.tolist():
         margin = radius / 3
         for _ in range(40):
             y = int(rng.uniform(margin, max(shape[0] - margin, margin + 1)))
             x = int(rng.uniform(margin, max(shape[1] - margin, margin + 1)))
-            if all(np.hypot(y - b, x - a) > radius + r + gap for b, a, r in placed):
+            if all(np.hypot(y - b, x - a) > radius + r + gap for b, a, r in (*taken, *placed)):
                 placed.append((y, x, radius))
                 break
     return placed

@@ -57,14 +57,14 @@ def draw_kidney(
     _tubules(rng, canvas)
     size = min(1.0, min(shape) / 640)
     count = max(1, round(rng.uniform(0.8, 1.2) * shape[0] * shape[1] / (210_000 * size**2)))
-    radii = np.concatenate((rng.uniform(46, 78, count), rng.uniform(22, 52, 1 + count // 3))) * size
-    blobs = place_apart(rng, shape, radii, gap=8)
-    for y, x, radius in blobs[count:]:
+    glomeruli = place_apart(rng, shape, size * rng.uniform(46, 78, count), gap=8)
+    vessels = size * rng.uniform(22, 52, 1 + count // 3)
+    for y, x, radius in place_apart(rng, shape, vessels, gap=8, taken=glomeruli):
         _vessel(rng, canvas, (y, x), radius)
     for y, x in scatter(rng, shape, 520 * size)[::2]:
         _infiltrate(rng, canvas, (int(y), int(x)), float(rng.uniform(35, 75)) * size)
     mask = np.zeros(shape, np.uint8)
-    for y, x, radius in blobs[:count]:
+    for y, x, radius in glomeruli:
         _glomerulus(rng, canvas, mask, (y, x), radius)
     tissue = _tissue(rng, shape, mask)
     return _develop(rng, canvas, tissue), mask
@@ -113,7 +113,7 @@ def _glomerulus(
     radius: float,
 ) -> None:
     """Paint a capsule, the white space in it, and the lobed tuft of capillaries; mark the mask."""
-    place, middle, shape = _around(canvas.shape, centre, 1.35 * radius)
+    place, middle, shape = _around(canvas.shape, centre, 1.5 * radius)
     depth = depth_in_blob(rng, shape, middle, radius, wobble=0.06, stretch=rng.uniform(1, 1.25))
     rough, fine = smooth_noise(rng, shape, 0.16 * radius), smooth_noise(rng, shape, 3.2)
     space = radius * (0.10 + 0.05 * smooth_noise(rng, shape, 0.9 * radius))

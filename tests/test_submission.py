@@ -1,0 +1,411 @@
+"""The file is valid at every moment, and `validate` refuses what the competition would."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kagglekit import competitions, submission
+from kagglekit.competitions import template
+from kagglekit.errors import DataError, RLEError, SubmissionError
+from kagglekit.rle import RLE
+
+HUBMAP = competitions.load("hubmap-kidney-segmentation")
+BOWL = competitions.load("data-science-bowl-2018")
+BOTH = pytest.mark.parametrize("comp", [HUBMAP, BOWL], ids=lambda comp: comp.slug)
+SHAPE = (20, 30)
+
+
+def make_test(root: Path, comp: competitions.Profile, *ids: str) -> competitions.Data:
+    for image_id in ids:
+        path = root / template.fill(comp.tree.test_images, id=image_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(path), np.zeros((*SHAPE, 3), np.uint8))
+    return comp.find_data(root)
+
+
+def box(y0: int, y1: int, x0: int, x1: int, order: str = "F") -> RLE:
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[y0:y1, x0:x1] = 1
+    return RLE.from_mask(mask, order=order)
+
+
+A, B = box(2, 8, 3, 20), box(10, 15, 3, 9)
+
+
+# Writer
+
+
+@BOTH
+def test_a_valid_empty_file_exists_from_the_first_moment(tmp_path: Path, comp) -> None:
+    data = make_test(tmp_path, comp, "b", "00123", "a")
+    out = tmp_path / "s.csv"
+    with submission.Writer(comp, data, out):
+        header = f"{comp.submission.id},{comp.submission.rle}\n"
+        assert out.read_text() == header + "00123,\na,\nb,\n"
+        assert submission.validate(out, comp, data) == []
+
+
+def test_every_mask_replaces_the_file(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    out = tmp_path / "s.csv"
+    with submission.Writer(HUBMAP, data, out) as writer:
+        todo = writer.todo()
+        image_id, path = next(todo)
+        assert (image_id, path) == ("a", tmp_path / "test/a.tiff")
+        writer["a"] = A
+        assert submission.read(out, HUBMAP) == {"a": [A.to_text()], "b": []}
+        assert [image_id for image_id, _ in todo] == ["b"]
+        writer["b"] = RLE.empty(SHAPE)
+        assert submission.validate(out, HUBMAP, data) == []
+    names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
+    assert names == ["s.csv"], "neither journal nor temporary file stays behind"
+
+
+def test_rows_of_instances_and_of_unions(tmp_path: Path) -> None:
+    masks = [A.reorder("C"), B, RLE.empty(SHAPE)]
+    bowl = make_test(tmp_path / "bowl", BOWL, "a", "b")
+    with submission.Writer(BOWL, bowl, tmp_path / "bowl.csv") as writer:
+        writer["a"] = masks
+        writer["b"] = []
+    texts = submission.read(tmp_path / "bowl.csv", BOWL)
+    assert texts == {"a": [A.to_text(), B.to_text()], "b": []}
+    hubmap = make_test(tmp_path / "hubmap", HUBMAP, "a", "b")
+    with submission.Writer(HUBMAP, hubmap, tmp_path / "hubmap.csv") as writer:
+        writer["a"] = masks
+        writer["b"] = B.reorder("C")
+    texts = submission.read(tmp_path / "hubmap.csv", HUBMAP)
+    assert texts == {"a": [(A | B).to_text()], "b": [B.to_text()]}
+
+
+def test_default_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_test(tmp_path / "tree", HUBMAP, "a")
+    working = tmp_path / "working"
+    monkeypatch.setenv("KAGGLEKIT_WORKING", str(working))
+    monkeypatch.chdir(tmp_path)
+    assert submission.Writer(HUBMAP, data).path == Path("submission.csv")
+    working.mkdir()
+    assert submission.Writer(HUBMAP, data).path == working / "submission.csv"
+
+
+def test_what_the_writer_refuses(tmp_path: Path) -> None:
+    data = make_test(tmp_path, BOWL, "abc")
+    writer = submission.Writer(BOWL, data, tmp_path / "s.csv")
+    with pytest.raises(SubmissionError, match=r"because the Writer is used outside `with`"):
+        writer["abc"] = A
+    with writer:
+        with pytest.raises(SubmissionError) as caught:
+            writer["abd"] = A
+        assert str(caught.value) == (
+            "`abd` is not a test image: 1 are known\n"
+            "  - near: `abc`\n"
+            "hint: take the ids from `todo()`"
+        )
+        with pytest.raises(SubmissionError) as caught:
+            writer["abc"] = [A, RLE.from_text("1 3", (30, 20))]
+        assert str(caught.value) == (
+            "`abc`: the image is 20 × 30 pixels (height × width) and its mask 30 × 20\n"
+            "hint: masks are submitted at the image's own size: resize back before encoding"
+        )
+        with pytest.raises(SubmissionError) as caught:
+            writer["abc"] = [A, B, box(7, 11, 3, 4)]
+        assert str(caught.value) == (
+            "`abc`: instances 0 and 2 share pixels, which `data-science-bowl-2018` refuses\n"
+            "hint: give each pixel to one instance: kagglekit.instances.without_overlaps(masks)"
+        )
+        with pytest.raises(SubmissionError) as caught:
+            writer["abc"] = A.to_mask()
+        assert str(caught.value) == (
+            "`abc`: expected an RLE or a list of them, got ndarray\n"
+            "hint: encode a mask first: RLE.from_mask(mask)"
+        )
+        assert submission.read(tmp_path / "s.csv", BOWL) == {"abc": []}
+
+
+def test_no_test_images(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").touch()
+    data = HUBMAP.find_data(tmp_path)
+    writer = submission.Writer(HUBMAP, data, tmp_path / "s.csv")
+    with pytest.raises(DataError, match=r"^no file matches `test/{id}\.tiff`"), writer:
+        pass
+
+
+def test_a_write_that_fails_leaves_the_last_good_file(tmp_path: Path, monkeypatch) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    out = tmp_path / "s.csv"
+    with submission.Writer(HUBMAP, data, out) as writer:
+        writer["a"] = A
+        before = out.read_bytes()
+
+        calls = []
+
+        def full_at_second_call(_: int) -> None:  # the first is the journal's
+            calls.append(1)
+            if len(calls) == 2:
+                raise OSError("disk full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", full_at_second_call)
+            with pytest.raises(OSError, match=r"^disk full$"):
+                writer["b"] = B
+        assert out.read_bytes() == before
+        assert submission.validate(out, HUBMAP, data) == []
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from kagglekit import competitions, submission
+from kagglekit.rle import RLE
+
+slug, root, out, moment = sys.argv[1:]
+comp = competitions.load(slug)
+moments = iter(range(1000))
+
+def tick(function):
+    def counted(*args):
+        if next(moments) == int(moment):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args)
+    return counted
+
+os.fsync, Path.replace = tick(os.fsync), tick(Path.replace)
+with submission.Writer(comp, comp.find_data(root), out) as writer:
+    for number, (image_id, _) in enumerate(writer.todo()):
+        writer[image_id] = RLE.from_text(f"{ord(image_id)} 5", (20, 30))
+"""
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4, 7])
+def test_killed_at_any_moment_the_next_run_ends_the_same(tmp_path: Path, moment: int) -> None:
+    # 0 and 1 write and rename the empty file; 2 journals `a`, 3 writes and 4 renames; 5 is `b`.
+    data = make_test(tmp_path / "tree", BOWL, "a", "b", "c")
+    out = tmp_path / "s.csv"
+    out.write_text("ImageId,EncodedPixels\na,1 1\n")  # from an earlier day: not to be trusted
+    command = [sys.executable, "-c", KILLED, BOWL.slug, str(tmp_path / "tree"), str(out)]
+    died = subprocess.run([*command, str(moment)], capture_output=True, check=False)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    if moment > 1:
+        assert submission.validate(out, BOWL, data) == []
+    with submission.Writer(BOWL, data, out) as writer:
+        todo = [image_id for image_id, _ in writer.todo()]
+        assert "".join(todo) == {1: "abc", 2: "bc", 3: "bc", 4: "bc", 7: "c"}[moment]
+        for image_id in todo:
+            writer[image_id] = RLE.from_text(f"{ord(image_id)} 5", SHAPE)
+    assert out.read_text() == "ImageId,EncodedPixels\na,97 5\nb,98 5\nc,99 5\n"
+    assert not writer.journal.exists()
+
+
+def test_a_journal_with_a_torn_line_and_a_gone_image(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    writer = submission.Writer(HUBMAP, data, tmp_path / "s.csv")
+    writer.journal.write_text('["a", [""]]\n["gone", ["1 1"]]\n["b", ["1')
+    with writer:
+        assert [image_id for image_id, _ in writer.todo()] == ["b"]
+        assert writer.path.read_text() == "id,predicted\na,\nb,\n"
+        writer["b"] = B
+        # As a second run would find it, should this one be killed now.
+        with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as second:
+            assert list(second.todo()) == []
+    assert writer.path.read_text() == f"id,predicted\na,\nb,{B.to_text()}\n"
+
+
+def test_an_exception_keeps_what_is_done(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+
+    def run(fail_at: str) -> list[str]:
+        seen = []
+        with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+            for image_id, _ in writer.todo():
+                seen.append(image_id)
+                writer[image_id] = A if image_id != fail_at else RLE.empty((1, 1)) | A
+        return seen
+
+    with pytest.raises(RLEError):
+        run(fail_at="b")
+    assert run(fail_at="") == ["b"]
+    assert run(fail_at="") == ["a", "b"], "after a whole run the next starts afresh"
+
+
+# validate
+
+
+def check(tmp_path: Path, comp: competitions.Profile, rows: str) -> list[str]:
+    data = make_test(tmp_path, comp, "a", "b")
+    path = tmp_path / "s.csv"
+    path.write_text(f"{comp.submission.id},{comp.submission.rle}\n{rows}")
+    return submission.validate(path, comp, data)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a")
+    assert submission.validate(tmp_path / "s.csv", HUBMAP, data) == [
+        f"Submission CSV Not Found: there is no `{tmp_path / 's.csv'}`"
+    ]
+
+
+def test_header(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a")
+    path = tmp_path / "s.csv"
+    for text, columns in (
+        ("id,encoding\na,\n", "['id', 'encoding']"),
+        (",id,predicted\n0,a,\n", "['', 'id', 'predicted']"),
+        ("", "[]"),
+    ):
+        path.write_text(text)
+        assert submission.validate(path, HUBMAP, data) == [
+            f"Submission Scoring Error: row 1: the columns are {columns}, "
+            "expected ['id', 'predicted']"
+        ]
+    path.write_bytes(b"id,predicted\na,\xff\n")
+    (problem,) = submission.validate(path, HUBMAP, data)
+    assert problem.startswith(f"Submission Scoring Error: `{path}` cannot be read as CSV")
+
+
+def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
+    problems = check(tmp_path, HUBMAP, "a,1 2\na,\nc,1 1\nb\n")
+    assert problems == [
+        "Submission Scoring Error: row 5: 1 cells, expected 2",
+        "Submission Scoring Error: row 4, `c`: no such test image",
+        "Submission Scoring Error: `b`: no row",
+        "Submission Scoring Error: row 3, `a`: a second row, the first is row 2",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1", "1 2 3", "0 3", "-1", "-", "5 0", "599 3", "1 5 3 5", "9 1 3 1", "1.0 3", "nan", "[1 2]"],
+)
+def test_texts_that_are_refused(tmp_path: Path, text: str) -> None:
+    for comp in (HUBMAP, BOWL):
+        (problem,) = check(tmp_path / comp.slug, comp, f'a,"{text}"\nb,1 1\n')
+        assert problem.startswith("Submission Scoring Error: row 2, `a`: ")
+
+
+def test_instances_that_overlap_and_an_empty_row_among_others(tmp_path: Path) -> None:
+    problems = check(tmp_path, BOWL, "a,1 5\nb,\na,20 5\na,\na,4 2\n")
+    assert problems == [
+        "Submission Scoring Error: row 5, `a`: an empty row beside others",
+        "Submission Scoring Error: row 6, `a`: overlaps the instance in row 2",
+    ]
+
+
+@pytest.mark.parametrize("order", ["F", "C"])
+def test_masks_counted_in_the_other_direction(tmp_path: Path, order: str) -> None:
+    mask = box(2, 18, 5, 25, order)
+    problems = check(tmp_path, HUBMAP, f"a,{mask.to_text()}\nb,\n")
+    assert problems == (
+        []
+        if order == "F"
+        else [
+            "Accepted, but with a score near zero: the masks are counted along the rows, "
+            'expected down the columns (order="F")'
+        ]
+    )
+
+
+@given(st.lists(st.booleans(), min_size=600, max_size=600), st.sampled_from("FC"))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_noise_is_not_taken_for_the_other_order(tmp_path: Path, pixels, order: str) -> None:
+    mask = RLE.from_mask(np.array(pixels).reshape(SHAPE), order=order)
+    assert check(tmp_path, HUBMAP, f"a,{mask.to_text()}\nb,\n") == []
+
+
+MUTATIONS = {
+    "a row less": lambda lines: lines[:-1],
+    "a row twice": lambda lines: [*lines, lines[1]],
+    "a row more": lambda lines: [*lines, "zzz,1 1"],
+    "another id": lambda lines: [lines[0], "0" + lines[1], *lines[2:]],
+    "a third cell": lambda lines: [lines[0], lines[1] + ",0.9", *lines[2:]],
+    "0-based": lambda lines: [lines[0], "a,0 3", *lines[2:]],
+    "past the end": lambda lines: [lines[0], "a,600 2", *lines[2:]],
+    "a list": lambda lines: [lines[0], 'a,"[1, 2]"', *lines[2:]],
+    "cut short": lambda lines: [*lines[:-1], lines[-1] + " 7"],
+    "no header": lambda lines: lines[1:],
+}
+
+
+@BOTH
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_sound_file_passes_and_each_mutation_fails(tmp_path: Path, comp, name: str) -> None:
+    lines = ["header", f"a,{A.to_text()}", f"b,{B.to_text()}"]
+    header = f"{comp.submission.id},{comp.submission.rle}"
+    data = make_test(tmp_path, comp, "a", "b")
+    path = tmp_path / "s.csv"
+    for changed, expected in ((lines, False), (MUTATIONS[name](lines), True)):
+        path.write_text("\n".join(changed).replace("header", header) + "\n")
+        assert bool(submission.validate(path, comp, data)) == expected
+
+
+# score and truth
+
+
+def test_score_of_unions(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b", "c")
+    path = tmp_path / "s.csv"
+    truth = {"a": [A], "b": [B], "c": [RLE.empty(SHAPE)]}
+    half = box(2, 8, 3, 20) & box(2, 5, 0, 30)
+    with submission.Writer(HUBMAP, data, path) as writer:
+        writer["a"], writer["b"] = half, []
+    assert submission.score(path, HUBMAP, data, truth) == submission.Score(
+        value=pytest.approx((2 / 3 + 0 + 1) / 3),
+        metric="mean_dice",
+        per_image={"a": 2 / 3, "b": 0.0, "c": 1.0},
+        union_dice={"a": 2 / 3, "b": 0.0, "c": 1.0},
+    )
+
+
+def test_score_of_instances_and_dice_of_their_union(tmp_path: Path) -> None:
+    data = make_test(tmp_path, BOWL, "a", "b")
+    path = tmp_path / "s.csv"
+    with submission.Writer(BOWL, data, path) as writer:
+        writer["a"] = [A | B]  # two nuclei in one row: every pixel right, one instance of two
+        writer["b"] = []
+    score = submission.score(path, BOWL, data, {"a": [B, A], "b": []})
+    # IoU of the union with A is 102 / 132 = 0.77: a match at six of ten thresholds.
+    assert score.per_image == {"a": pytest.approx(0.6 * (1 / 2)), "b": 1.0}
+    assert score.union_dice == {"a": 1.0, "b": 1.0}
+    assert score.value == pytest.approx(0.65)
+    assert score.metric == "instance_precision"
+
+
+def test_score_refuses_what_validate_refuses(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    path = tmp_path / "s.csv"
+    path.write_text("id,predicted\na,\n")
+    with pytest.raises(SubmissionError) as caught:
+        submission.score(path, HUBMAP, data, {"a": [A], "b": [B]})
+    assert str(caught.value) == (
+        f"`{path}` is not a valid submission\n  - Submission Scoring Error: `b`: no row"
+    )
+    path.write_text("id,predicted\na,\nb,\n")
+    with pytest.raises(DataError, match=r"^no truth for some test images\n  - b$"):
+        submission.score(path, HUBMAP, data, {"a": [A]})
+
+
+@BOTH
+def test_truth_round_trip(tmp_path: Path, comp: competitions.Profile) -> None:
+    data = make_test(tmp_path, comp, "a", "b", "c")
+    empty = [] if comp is BOWL else [RLE.empty(SHAPE)]
+    truth = {"a": [A, B] if comp is BOWL else [A], "b": empty, "c": [B]}
+    submission.write_truth(tmp_path / "truth.csv", comp, truth)
+    assert submission.validate(tmp_path / "truth.csv", comp, data) == []
+    assert submission.read_truth(tmp_path / "truth.csv", comp, data) == truth
+    assert submission.score(tmp_path / "truth.csv", comp, data, truth).value == 1
+
+
+def test_truth_of_another_test(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    (tmp_path / "truth.csv").write_text("id,predicted\na,700 1\nz,\n")
+    with pytest.raises(SubmissionError) as caught:
+        submission.read_truth(tmp_path / "truth.csv", HUBMAP, data)
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[0].startswith("`a`: ")
+    assert caught.value.problems[1] == "`z`: no such test image"
