@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kagglekit.offline import image
+from kagglekit.offline import bundle, image
 
 TINY_LIST = """\
 # python: 3.12.13
@@ -92,6 +92,19 @@ def use_index(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
     monkeypatch.setenv("UV_CONFIG_FILE", str(settings))
     monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+    return folder
+
+
+def make_parts(folder: Path) -> Path:
+    """Write a bundle of three wheels, `my-bundle`, and beside it the wheels of its `image`."""
+    make_wheel(folder / "image", "there", "1.5", body="here = True\n")
+    make_wheel(folder / "image", "opencv_python", "4.13.0.92")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        index = use_index(monkeypatch, folder / "index")
+        make_wheel(index, "asked", requires=["helper", "there>=1.4"], body="import helper, there\n")
+        make_wheel(index, "helper")
+        project = make_project(folder / "project", requires=["asked", "opencv-python"])
+        bundle.build(["asked", "there"], tiny_image(), folder / "my-bundle", project)
     return folder
 
 
