@@ -75,7 +75,8 @@ def build(
     dated = ["--exclude-newer", exclude_newer] if exclude_newer else []
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        work, folder = Path(scratch), Path(scratch) / "bundle"
+        work = Path(scratch).resolve()  # the tools run elsewhere
+        folder = work / "bundle"
         folder.mkdir()
         own = None
         if project is not None:

@@ -15,7 +15,8 @@ DESCRIPTION = "Build the offline bundle: what a Kaggle image lacks, ready to upl
 FIRST_CELL = """\
 import glob, os, runpy
 root = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
-found = [*glob.glob(f"{{root}}/{slug}/install.py"), *glob.glob(f"{{root}}/*/*/{slug}/install.py")]
+found = glob.glob(f"{{root}}/{slug}/install.py")
+found += glob.glob(f"{{root}}/datasets/*/{slug}/install.py")
 if not found:
     raise FileNotFoundError("attach the dataset {slug} to this notebook")
 runpy.run_path(found[0], run_name="__main__");"""

@@ -96,12 +96,13 @@ def without_settings(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def excerpt(stderr: str, most: int = 8) -> list[str]:
-    r"""Return the last lines of what a tool said that carry a message.
+    r"""Return the last lines of what a tool said, less what only makes sense to its own users.
 
     Example:
-        >>> excerpt("Using CPython 3.11\nerror: No solution\n\n  cause: b needs c\n")
-        ['error: No solution', 'cause: b needs c']
+        >>> excerpt("Using CPython 3.11\nerror: No solution found\n\n  cause: Because b needs c\n")
+        ['Because b needs c']
     """
+    noise = ("Using CPython", "Using Python", "WARNING: Location", "hint: ", "error: No solution")
     lines = [line.strip() for line in stderr.splitlines()]
-    noise = ("Using CPython", "Using Python", "WARNING: Location")
-    return [line for line in lines if line and not line.startswith(noise)][-most:]
+    said = [line for line in lines if line and not line.startswith(noise)]
+    return [line.removeprefix("error: ").removeprefix("cause: ") for line in said][-most:]

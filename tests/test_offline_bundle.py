@@ -1,0 +1,326 @@
+import hashlib
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from kagglekit.errors import (
+    BundleCheckError,
+    BundleError,
+    ImageConflictError,
+    KaggleImageError,
+    NetworkError,
+    NoWheelError,
+    RequirementsError,
+    ToolError,
+    UnknownPackageError,
+)
+from kagglekit.offline import bundle, install, tools
+from tests.wheels_factory import (
+    TINY_LIST,
+    make_project,
+    make_sdist,
+    make_wheel,
+    tiny_image,
+    use_index,
+)
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    return use_index(monkeypatch, tmp_path / "index")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "my-bundle"
+
+
+def nothing_written(out: Path) -> bool:
+    return not out.parent.exists() or not list(out.parent.iterdir())
+
+
+def test_a_bundle_holds_what_the_image_lacks(tmp_path: Path, index: Path, out: Path) -> None:
+    make_wheel(index, "asked", requires=["helper>=1", "there>=1", "torch"])
+    make_wheel(index, "helper", "2.0")
+    make_wheel(index, "there", "9.0")
+    make_wheel(index, "torch", "9.0", requires=["gigantic"])
+    make_wheel(index, "opencv_python_headless", "9.0")
+    project = make_project(tmp_path / "project", requires=["asked", "opencv-python-headless"])
+    told: list[str] = []
+    built = bundle.build(
+        ["asked", "there"], tiny_image(), out, project, owner="me", progress=told.append
+    )
+
+    files = {path.name for path in out.iterdir()}
+    assert files == {
+        "asked-1.0-py3-none-any.whl",
+        "helper-2.0-py3-none-any.whl",
+        "mine-1.0-py3-none-any.whl",
+        "requirements.lock",
+        "install.py",
+        "kagglekit-bundle.json",
+        "dataset-metadata.json",
+    }
+    assert [path.name for path in out.parent.iterdir()] == ["my-bundle"]
+    assert (out / "install.py").read_bytes() == Path(install.__file__).read_bytes()
+    assert json.loads((out / "dataset-metadata.json").read_text())["id"] == "me/my-bundle"
+    lock = (out / "requirements.lock").read_text().splitlines()
+    assert [line.split(" --hash")[0] for line in lock] == ["helper==2.0", "asked==1.0", "mine==1.0"]
+    assert {wheel.name: wheel.why for wheel in built.manifest.wheels} == {
+        "asked": "asked for",
+        "helper": "needed by asked",
+        "mine": "this project",
+    }
+    for wheel in built.manifest.wheels:
+        content = (out / wheel.file).read_bytes()
+        assert wheel.sha256 == hashlib.sha256(content).hexdigest()
+        assert wheel.size == len(content)
+    assert built.manifest.targets[0].expects == {
+        "opencv-python-headless": "4.13.0.92",
+        "there": "1.5",
+        "torch": "2.10.0",
+    }
+    assert told == [
+        f"building the wheel of {project}",
+        "resolving for tiny (Python 3.12, 3 packages)",
+        "proving it offline against tiny",
+    ]
+
+
+def test_two_builds_give_the_same_bytes(tmp_path: Path, index: Path) -> None:
+    make_wheel(index, "asked", requires=["helper"])
+    make_wheel(index, "helper")
+    outs = [tmp_path / "one" / "my-bundle", tmp_path / "two" / "my-bundle"]
+    for out in outs:
+        bundle.build(["asked"], tiny_image(), out)
+    for path in outs[0].iterdir():
+        assert path.read_bytes() == (outs[1] / path.name).read_bytes()
+
+
+def test_an_image_that_has_everything_needs_no_wheel(index: Path, out: Path) -> None:
+    built = bundle.build(["there", "opencv-python-headless"], tiny_image(), out)
+    assert built.manifest.wheels == ()
+    assert (out / "requirements.lock").read_text() == ""
+
+
+def test_several_images_each_get_their_wheels(index: Path, out: Path) -> None:
+    for tag in ("cp312-cp312", "cp313-cp313"):
+        make_wheel(index, "fast", tag=f"{tag}-manylinux_2_17_x86_64", requires=["there"])
+    make_wheel(index, "pure")
+    newer = tiny_image(TINY_LIST.replace("3.12.13", "3.13.1").replace("1.5", "1.6"), "newer")
+    built = bundle.build(["fast", "pure"], [tiny_image(), newer], out)
+    older_target, newer_target = built.manifest.targets
+    pure = "pure-1.0-py3-none-any.whl"
+    assert older_target.install == ("fast-1.0-cp312-cp312-manylinux_2_17_x86_64.whl", pure)
+    assert newer_target.install == ("fast-1.0-cp313-cp313-manylinux_2_17_x86_64.whl", pure)
+    assert (older_target.lock, newer_target.lock) == (
+        "requirements-tiny.lock",
+        "requirements-newer.lock",
+    )
+    assert newer_target.expects == {"there": "1.6"}
+
+
+def test_the_own_wheel_wins_over_a_package_of_that_name(
+    tmp_path: Path, index: Path, out: Path
+) -> None:
+    make_wheel(index, "mine", "9.0", body="stolen = True\n")
+    project = make_project(tmp_path / "project")
+    built = bundle.build(["mine"], tiny_image(), out, project)
+    assert [(wheel.version, wheel.why) for wheel in built.manifest.wheels] == [
+        ("1.0", "this project")
+    ]
+
+
+def test_unknown_package(index: Path, out: Path) -> None:
+    with pytest.raises(UnknownPackageError) as caught:
+        bundle.build(["nosuch"], tiny_image(), out)
+    assert caught.value.exit_code == 11
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "the package index does not have what is required"
+    assert "nosuch was not found" in lines[1]
+    assert lines[-1] == "hint: check the spelling and the version"
+    assert nothing_written(out)
+
+
+def test_unknown_version(index: Path, out: Path) -> None:
+    make_wheel(index, "asked")
+    with pytest.raises(UnknownPackageError, match="there is no version of asked==7"):
+        bundle.build(["asked==7"], tiny_image(), out)
+
+
+def test_conflict_with_the_image(index: Path, out: Path) -> None:
+    make_wheel(index, "asked", requires=["there>=2"])
+    make_wheel(index, "there", "2.5")
+    with pytest.raises(ImageConflictError) as caught:
+        bundle.build(["asked"], tiny_image(), out)
+    assert caught.value.exit_code == 12
+    assert str(caught.value).splitlines()[:2] == [
+        "the requirements cannot be met without replacing what tiny has",
+        "  - `there` 1.5 would become 2.5",
+    ]
+    assert caught.value.hint == (
+        "ask for versions that go with the image's; what it has is never replaced"
+    )
+    assert nothing_written(out)
+
+
+def test_conflict_with_an_opencv_under_another_name(index: Path, out: Path) -> None:
+    make_wheel(index, "opencv_contrib_python", "5.0")
+    with pytest.raises(ImageConflictError, match=r"`opencv-contrib-python` 4\.13\.0\.92 would"):
+        bundle.build(["opencv-contrib-python>=5"], tiny_image(), out)
+
+
+def test_source_only(index: Path, out: Path) -> None:
+    make_sdist(index, "onlysource")
+    with pytest.raises(NoWheelError) as caught:
+        bundle.build(["onlysource"], tiny_image(), out)
+    assert caught.value.exit_code == 13
+    assert str(caught.value).splitlines()[0] == (
+        "something has no wheel for tiny (Python 3.12, glibc 2.35)"
+    )
+    assert "onlysource==1.0 has no usable wheels" in str(caught.value)
+    assert nothing_written(out)
+
+
+@pytest.mark.parametrize(
+    "tag", ["cp313-cp313-manylinux_2_17_x86_64", "cp312-cp312-manylinux_2_38_x86_64"]
+)
+def test_no_wheel_for_this_image(index: Path, out: Path, tag: str) -> None:
+    make_wheel(index, "fast", tag=tag)
+    with pytest.raises(NoWheelError):
+        bundle.build(["fast"], tiny_image(), out)
+
+
+def test_requirements_that_contradict_each_other(index: Path, out: Path) -> None:
+    make_wheel(index, "asked", "1.0")
+    make_wheel(index, "asked", "2.0")
+    with pytest.raises(RequirementsError, match="the requirements contradict each other"):
+        bundle.build(["asked<2", "asked>=2"], tiny_image(), out)
+
+
+def test_no_network(monkeypatch: pytest.MonkeyPatch, out: Path) -> None:
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    with pytest.raises(NetworkError) as caught:
+        bundle.build(["nosuch"], tiny_image(), out)
+    assert caught.value.exit_code == 14
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "the package index could not be reached"
+    assert lines[-1] == (
+        "hint: a bundle is built where there is internet; check the connection and try again"
+    )
+    assert nothing_written(out)
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_a_missing_tool(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, index: Path, out: Path, tool: str
+) -> None:
+    make_wheel(index, "asked")
+    if tool == "uv":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+        monkeypatch.setenv("PATH", str(tmp_path))
+        message = "uv was not found"
+    else:
+        monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
+        message = f"`{sys.executable}` has no pip"
+    with pytest.raises(ToolError) as caught:
+        bundle.build(["asked"], tiny_image(), out)
+    assert caught.value.exit_code == 15
+    assert str(caught.value) == (
+        f"{message}\nhint: `pip install uv pip packaging`, or run `uv run build_offline.py`"
+    )
+    assert nothing_written(out)
+
+
+@pytest.mark.parametrize("script", ["echo ugly >&2; exit 2", "echo not json"])
+def test_a_uv_that_misbehaves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, out: Path, script: str
+) -> None:
+    uv = tmp_path / "bin" / "uv"
+    uv.parent.mkdir()
+    uv.write_text(f"#!/bin/sh\n{script}\n")
+    uv.chmod(uv.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(tools, "find_uv", lambda: str(uv))
+    with pytest.raises(ToolError, match=r"ugly|is not understood"):
+        bundle.build(["asked"], tiny_image(), out)
+
+
+def test_two_different_indexes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, index: Path, out: Path
+) -> None:
+    make_wheel(index, "asked")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(ToolError, match="pip could not download"):
+        bundle.build(["asked"], tiny_image(), out)
+    assert nothing_written(out)
+
+
+def test_a_project_that_is_none(tmp_path: Path, index: Path, out: Path) -> None:
+    with pytest.raises(RequirementsError, match="is not a project"):
+        bundle.build([], tiny_image(), out, tmp_path)
+
+
+def test_a_project_that_does_not_build(tmp_path: Path, index: Path, out: Path) -> None:
+    project = make_project(tmp_path / "project")
+    (project / "backend.py").write_text("raise RuntimeError('out of order')\n")
+    with pytest.raises(RequirementsError, match="out of order"):
+        bundle.build([], tiny_image(), out, project)
+    assert nothing_written(out)
+
+
+def test_a_project_with_compiled_code(tmp_path: Path, index: Path, out: Path) -> None:
+    project = make_project(tmp_path / "project", tag="cp311-cp311-linux_x86_64")
+    with pytest.raises(NoWheelError, match="holds compiled code of this machine"):
+        bundle.build([], tiny_image(), out, project)
+
+
+def test_a_list_taken_after_an_installation(tmp_path: Path, index: Path, out: Path) -> None:
+    project = make_project(tmp_path / "project")
+    with pytest.raises(KaggleImageError) as caught:
+        bundle.build([], tiny_image(TINY_LIST + "mine==1.0\n"), out, project)
+    assert str(caught.value) == (
+        "the list of `tiny` holds `mine` itself: it was taken after a bundle had been installed\n"
+        "hint: take the list in a fresh session, before anything is installed"
+    )
+
+
+def test_a_rebuild_replaces_the_bundle_and_keeps_its_owner(index: Path, out: Path) -> None:
+    make_wheel(index, "asked")
+    make_wheel(index, "other")
+    bundle.build(["asked"], tiny_image(), out, owner="me")
+    bundle.build(["other"], tiny_image(), out)
+    assert {path.name for path in out.glob("*.whl")} == {"other-1.0-py3-none-any.whl"}
+    assert json.loads((out / "dataset-metadata.json").read_text())["id"] == "me/my-bundle"
+
+
+def test_a_failed_rebuild_leaves_the_earlier_bundle(index: Path, out: Path) -> None:
+    make_wheel(index, "asked")
+    bundle.build(["asked"], tiny_image(), out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    with pytest.raises(UnknownPackageError):
+        bundle.build(["nosuch"], tiny_image(), out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert [path.name for path in out.parent.iterdir()] == ["my-bundle"]
+
+
+def test_a_folder_with_other_files_is_left_alone(index: Path, out: Path) -> None:
+    make_wheel(index, "asked")
+    bundle.build(["asked"], tiny_image(), out)
+    (out / "fold0.safetensors").write_text("precious")
+    with pytest.raises(BundleError) as caught:
+        bundle.build(["asked"], tiny_image(), out)
+    assert str(caught.value) == (
+        f"`{out}` holds more than an earlier bundle, and would be replaced as a whole\n"
+        "  - found `fold0.safetensors`\n"
+        "hint: move it away, or choose another folder with --out"
+    )
+    assert (out / "fold0.safetensors").read_text() == "precious"
+
+
+def test_a_folder_name_that_is_no_slug(index: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleCheckError, match="slug `My_Bundle` may hold lower-case"):
+        bundle.build([], tiny_image(), tmp_path / "My_Bundle")

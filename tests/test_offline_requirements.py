@@ -1,0 +1,52 @@
+from pathlib import Path
+
+import pytest
+
+from kagglekit.errors import RequirementsError
+from kagglekit.offline import requirements
+from tests.wheels_factory import tiny_image
+
+
+def test_lines_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.in"
+    file.write_text(
+        "# slides\nrasterio>=1.4  # newer reads more\n\nmonai[nibabel]; os_name=='posix'\n"
+    )
+    assert [str(line) for line in requirements.read(file)] == [
+        "rasterio>=1.4",
+        'monai[nibabel]; os_name == "posix"',
+    ]
+
+
+def test_every_bad_line_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.in"
+    file.write_text("good\n-r other.txt\nbad >> 1\nmine @ https://example.invalid/mine.whl\n")
+    with pytest.raises(RequirementsError) as caught:
+        requirements.read(file)
+    assert str(caught.value) == (
+        f"`{file}` cannot be read\n"
+        "  - line 2: `-r other.txt` is not a requirement such as `rasterio>=1.4`\n"
+        "  - line 3: `bad >> 1` is not a requirement such as `rasterio>=1.4`\n"
+        "  - line 4: `mine @ https://example.invalid/mine.whl` is an address;"
+        " give a name from the index"
+    )
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(RequirementsError) as caught:
+        requirements.read(tmp_path / "none.in")
+    assert str(caught.value) == (
+        f"the requirements `{tmp_path / 'none.in'}` cannot be read:"
+        f" [Errno 2] No such file or directory: '{tmp_path / 'none.in'}'"
+    )
+
+
+def test_an_extra_that_nobody_can_see() -> None:
+    wanted = requirements.read(["there[more]", "absent[more]", "there"])
+    with pytest.raises(RequirementsError) as caught:
+        requirements.refuse_unseen_extras(wanted, tiny_image())
+    assert str(caught.value) == (
+        "what an extra adds cannot be told for a package that the Kaggle image has\n"
+        "  - `there[more]`: tiny has `there` already\n"
+        "hint: name the packages that the extra would add instead"
+    )
