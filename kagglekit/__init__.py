@@ -14,6 +14,7 @@ __all__ = [
     "competitions",
     "errors",
     "inference",
+    "instances",
     "losses",
     "metrics",
     "models",
@@ -28,6 +29,7 @@ __all__ = [
     "submission",
     "tiles",
     "tiling",
+    "touching",
     "tta",
     "unet",
 ]

@@ -5,14 +5,13 @@
 # the output of the training notebook. Internet off.
 
 # %%
-import os
-import runpy
-from glob import glob
-
-INPUT = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
-bundle = "kagglekit-offline/install.py"
-found = glob(f"{INPUT}/{bundle}") + glob(f"{INPUT}/datasets/*/{bundle}")
-runpy.run_path(max(found, default=f"{INPUT}/{bundle}"), run_name="__main__");  # raises if it does not fit
+import glob, os, runpy
+root = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
+slug = "kagglekit-offline"
+found = [*glob.glob(f"{root}/{slug}/install.py"), *glob.glob(f"{root}/*/*/{slug}/install.py")]
+if not found:
+    raise FileNotFoundError(f"attach the dataset {slug} to this notebook")
+runpy.run_path(found[0], run_name="__main__");
 
 # %%
 import torch

@@ -6,18 +6,16 @@
 # `hubmap-kidney-segmentation` and the dataset that `build_offline.py` made.
 
 # %%
-import os
-import runpy
-from glob import glob
-
-INPUT = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
-bundle = "kagglekit-offline/install.py"
-found = glob(f"{INPUT}/{bundle}") + glob(f"{INPUT}/datasets/*/{bundle}")
-runpy.run_path(max(found, default=f"{INPUT}/{bundle}"), run_name="__main__");  # raises if it does not fit
+import glob, os, runpy
+root = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
+slug = "kagglekit-offline"
+found = [*glob.glob(f"{root}/{slug}/install.py"), *glob.glob(f"{root}/*/*/{slug}/install.py")]
+if not found:
+    raise FileNotFoundError(f"attach the dataset {slug} to this notebook")
+runpy.run_path(found[0], run_name="__main__");
 
 # %%
-import random
-import time
+import random, time
 
 import numpy as np
 import torch
@@ -25,9 +23,9 @@ import torch
 from kagglekit import competitions, inference, losses, metrics, models, slides, tiles, tta
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 120))  # training time
-SCALE, WINDOW, BATCH, PEAK_LR, SEED = 4, 256, 4, 5e-3, 0
+SCALE, WINDOW, BATCH, PEAK_LR, SEED = 4, 128, 8, 5e-3, 0
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-RECIPE = models.Recipe("unet", {"width": 64 if DEVICE == "cuda" else 12}, scale=SCALE, window=WINDOW)
+RECIPE = models.Recipe("unet", {"width": 64 if DEVICE == "cuda" else 8}, scale=SCALE, window=256)
 torch.manual_seed(SEED)
 random.seed(SEED)
 
@@ -42,8 +40,8 @@ images, masks = [], []
 for image_id in train.keys() - set(valid):
     with slides.open_slide(train[image_id]) as slide:
         x, y = tiles.cut(slide, data.truth(image_id), WINDOW, SCALE, min_overlap=WINDOW // 2)
-        images.append(torch.from_numpy(x).permute(0, 3, 1, 2))  # (N, 3, 256, 256) uint8
-        masks.append(torch.from_numpy(y))  # (N, 1, 256, 256) uint8
+        images.append(torch.from_numpy(x).permute(0, 3, 1, 2))  # (N, 3, 128, 128) uint8
+        masks.append(torch.from_numpy(y))  # (N, 1, 128, 128) uint8
 images, masks = torch.cat(images), torch.cat(masks)
 print(f"{len(images)} tiles of {len(train) - len(valid)} slides, {masks.float().mean():.1%} glomeruli")
 

@@ -13,8 +13,11 @@ from kagglekit import competitions, instances, plots, slides, submission
 from kagglekit.competitions.data import Data, decode_texts
 from kagglekit.competitions.profile import Profile
 from kagglekit.errors import RehearsalError
-from kagglekit.offline import bundle as bundles
+from kagglekit.offline import bundle, check, command
 from kagglekit.offline import image as images
+from kagglekit.offline.bundle import Bundle
+from kagglekit.offline.image import KaggleImage
+from kagglekit.offline.manifest import Manifest
 from kagglekit.rehearsal import notebooks, sandbox, stage
 from kagglekit.rehearsal.judge import explain, judge
 from kagglekit.rehearsal.replica import Replica, make_replica
@@ -79,20 +82,21 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
         tests = _stage(plan)
         told(_describe(tests, synthetic=plan.data is None))
     with _step(report, say, "bundle") as told:
-        bundle = bundles.load(plan.bundle) if plan.bundle else bundles.build_default(image)
-        report.bundle = [(w.name, w.version, w.size) for w in bundle.wheels]
-        told(f"{len(bundle.wheels)} wheels, {bundle.size / 1e6:.2f} MB, for {image.name}")
+        built = _bundle(plan, image)
+        wheels = built.manifest.wheels
+        report.bundle = [(wheel.name, wheel.version, wheel.size) for wheel in wheels]
+        told(f"{len(wheels)} wheels, {built.manifest.size / 1e6:.2f} MB, for {image.name}")
     train_notebook = notebooks.sibling(plan.notebook) if plan.trained is None else None
     with _step(report, say, "replica") as told:
-        roots = set(bundle.requirements)
+        roots = {*built.manifest.requirements, *built.manifest.target(image.name).expects}
         for notebook in filter(None, (plan.notebook, train_notebook)):
             roots |= notebooks.packages(notebook, image)
-        replica = make_replica(image, roots, [w.name for w in bundle.wheels])
+        replica = make_replica(image, roots, [wheel.name for wheel in wheels])
         report.remarks += replica.warnings
         told(f"Python {replica.python}, {len(replica.packages)} packages at the image's versions")
 
     slug = plan.comp.slug
-    inputs = {f"datasets/{_OWNER}/{bundle.folder.name}": bundle.folder}
+    inputs = {f"datasets/{_OWNER}/{built.folder.name}": built.folder}
     inputs |= {f"datasets/{_OWNER}/{folder.name}": folder for folder in plan.attach}
     session = _Session(plan, replica, say, report)
     trained = plan.trained
@@ -199,6 +203,22 @@ def _stage(plan: Plan) -> tuple[stage.Test, stage.Test]:
     if plan.data is None:
         return stage.from_fake(plan.comp, trees)
     return stage.from_data(plan.comp, plan.comp.find_data(plan.data), trees)
+
+
+def _bundle(plan: Plan, image: KaggleImage) -> Bundle:
+    """Take the given bundle after checking it, or build the one that would be uploaded."""
+    if plan.bundle:
+        check.check_bundle(plan.bundle, image)
+        return Bundle(plan.bundle, Manifest.read(plan.bundle))
+    wheels = command.CHECKOUT / "wheels"
+    if not wheels.is_dir():
+        raise RehearsalError(
+            "kagglekit runs here from an installed wheel, which cannot bundle itself",
+            hint="run it from a clone, or give --bundle",
+        )
+    return bundle.build(
+        wheels / "requirements.in", image, wheels / "kagglekit-offline", command.CHECKOUT
+    )
 
 
 def _describe(tests: tuple[stage.Test, stage.Test], synthetic: bool) -> str:

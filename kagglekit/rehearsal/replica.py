@@ -102,12 +102,11 @@ def find_python(version: str) -> tuple[str, tuple[str, ...]]:
     Returns:
         What to give uv as `--python`, and a warning if it is not that version.
     """
-    on_path = shutil.which(f"python{version}")
-    if on_path:
-        return on_path, ()
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    for found in sorted(pyenv.glob(f"versions/{version}.*/bin/python"), reverse=True):
-        return str(found), ()
+    found = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"versions/{version}.*/bin/python"))]
+    for candidate in filter(None, found):
+        if _answers(candidate, version):
+            return str(candidate), ()
     managed = subprocess.run(
         [_uv_path(), "python", "install", version], capture_output=True, text=True
     )
@@ -159,6 +158,12 @@ def _uv(*arguments: str) -> str:
             hint="does the machine reach the package index?",
         )
     return done.stdout
+
+
+def _answers(python: str | Path, version: str) -> bool:
+    """Whether a program is that Python: pyenv puts scripts on PATH for versions that are not active."""
+    done = subprocess.run([python, "--version"], capture_output=True, text=True)
+    return done.returncode == 0 and done.stdout.startswith(f"Python {version}.")
 
 
 def _version(python: Path) -> str:

@@ -119,6 +119,7 @@ def _environment(session: Session, home: Path, log: Path) -> dict[str, str]:
         "PATH": f"{session.python / 'bin'}:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else every kernel start warns about its debugger
         "PYTHONPATH": str(_WATCH),
         "KAGGLEKIT_WATCH": str(log),
     }
