@@ -15,7 +15,17 @@ from packaging.requirements import Requirement
 
 import kagglekit
 from kagglekit.errors import BundleError, KaggleImageError
-from kagglekit.offline import check, dataset, fetch, install, manifest, requirements, resolve, wheel
+from kagglekit.offline import (
+    check,
+    dataset,
+    fetch,
+    install,
+    manifest,
+    requirements,
+    resolve,
+    tools,
+    wheel,
+)
 from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Manifest, Target, WheelEntry
 from kagglekit.offline.needs import Needs
@@ -68,6 +78,8 @@ def build(
     Raises:
         BundleError: it cannot be built; a subclass for each class of reason. Nothing is written.
     """
+    tools.find_uv()
+    tools.find_pip()  # said before the work that leads up to them
     images = [image] if isinstance(image, KaggleImage) else list(image)
     asked = requirements.read(wanted)
     metadata = dataset.metadata(owner or _owner_of(out) or dataset.NO_OWNER, out.name)
