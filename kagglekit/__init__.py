@@ -30,6 +30,7 @@ __all__ = [
     "tiles",
     "tiling",
     "touching",
+    "train",
     "tta",
     "unet",
 ]

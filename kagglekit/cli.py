@@ -1,7 +1,7 @@
 """The `kagglekit` command.
 
-Each command imports what it needs when it runs, so `kagglekit --help` is quick and `kagglekit build`
-works without torch. Exit codes: docs/exit-codes.md.
+Each command imports what it needs when it runs, so `kagglekit --help` is quick and the build
+command works without torch. Exit codes: docs/exit-codes.md.
 """
 
 import argparse
@@ -35,10 +35,16 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "rehearse", help="run a notebook as Kaggle will, with no network, and judge its submission"
     )
-    command.add_argument("notebook", type=Path, nargs="?", help="the submit notebook (.ipynb or .py)")
-    command.add_argument("--competition", metavar="SLUG", help="default: the one the notebook names")
+    command.add_argument(
+        "notebook", type=Path, nargs="?", help="the submit notebook (.ipynb or .py)"
+    )
+    command.add_argument(
+        "--competition", metavar="SLUG", help="default: the one the notebook names"
+    )
     command.add_argument("--data", type=Path, metavar="DIR", help="the real competition folder")
-    command.add_argument("--image", default="kaggle-2026-06-gpu", metavar="NAME", help="Kaggle image")
+    command.add_argument(
+        "--image", default="kaggle-2026-06-gpu", metavar="NAME", help="Kaggle image"
+    )
     command.add_argument("--out", type=Path, metavar="DIR", help="default: rehearsals/<SLUG>")
     command.add_argument("--minutes", type=float, default=1.0, help="training time (default: 1)")
     command.add_argument("--trained", type=Path, metavar="DIR", help="attach this, do not train")

@@ -15,10 +15,10 @@ from tqdm.auto import tqdm
 
 from kagglekit.models import Model, Recipe
 from kagglekit.rle import RLE, RLEBuilder
+from kagglekit.scaling import Upsampler
 from kagglekit.slides import Slide
 from kagglekit.tiling import Axis, plan_axis
 from kagglekit.tta import View, views
-from kagglekit.scaling import Upsampler
 
 
 def predict_mask(
@@ -26,7 +26,7 @@ def predict_mask(
     slide: Slide,
     *,
     window: int | None = None,
-    min_overlap: int = 64,
+    min_overlap: int | None = None,
     tta: str = "none",
     threshold: float | None = None,
     batch_size: int | None = None,
@@ -45,7 +45,7 @@ def predict_mask(
         ...     mask = predict_mask(model, slide, tta="flips")
     """
     models = _as_list(models)
-    if models[0].recipe.classes != 1:
+    if models and models[0].recipe.classes != 1:
         raise ValueError(
             f"the models have {models[0].recipe.classes} output planes; use predict_masks"
         )
@@ -67,7 +67,7 @@ def predict_masks(
     slide: Slide,
     *,
     window: int | None = None,
-    min_overlap: int = 64,
+    min_overlap: int | None = None,
     tta: str = "none",
     threshold: float | None = None,
     batch_size: int | None = None,
@@ -79,11 +79,12 @@ def predict_masks(
     models were trained with. Models run on the device that they are on.
 
     Args:
-        models: one model, or several whose probabilities are averaged. They share classes, scale and
-            stride, and are in evaluation mode.
+        models: one model, or several whose probabilities are averaged. They share classes, scale
+            and stride, and are in evaluation mode.
         slide: the image; grey ones are repeated for models of three channels.
         window: instead of the first recipe's; in model pixels, a multiple of the stride.
-        min_overlap: fewest model pixels that neighbouring windows share.
+        min_overlap: fewest model pixels that neighbouring windows share; by default an eighth of
+            the window.
         tta: "none", "flips" (4 views) or "d4" (8 views), averaged.
         threshold: instead of the first recipe's; a pixel is foreground where prob > threshold.
         batch_size: windows at once. By default 8 on a GPU and 1 on a CPU, where larger batches are
@@ -106,6 +107,7 @@ def predict_masks(
 
     height, width = (-(-side // recipe.scale) for side in slide.shape)
     window = window or recipe.window
+    min_overlap = window // 8 if min_overlap is None else min_overlap
     rows, columns = (
         plan_axis(side, window, min_overlap, recipe.stride) for side in (height, width)
     )

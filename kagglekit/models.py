@@ -103,7 +103,9 @@ class Model(nn.Module):
         super().__init__()
         self.net = net
         self.recipe = recipe
-        # Buffers, so they move to the device with the model; not saved, because the recipe has them.
+        # Buffers, so they move to the device with the model; not saved: the recipe has them.
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
         self.register_buffer("mean", _per_channel(recipe.mean), persistent=False)
         self.register_buffer("std", _per_channel(recipe.std), persistent=False)
 
@@ -239,7 +241,10 @@ def _fcn_resnet50(in_channels: int, classes: int, **options: Any) -> nn.Module:
     if in_channels != 3:
         raise ValueError(f"fcn_resnet50 takes 3 channels, not in_channels={in_channels}")
     # weights=None alone still downloads a backbone: its default is not None.
-    return fcn_resnet50(weights=None, weights_backbone=None, num_classes=classes, **options)
+    net: nn.Module = fcn_resnet50(
+        weights=None, weights_backbone=None, num_classes=classes, **options
+    )
+    return net
 
 
 def _smp(name: str, recipe: Recipe) -> nn.Module:
@@ -249,4 +254,5 @@ def _smp(name: str, recipe: Recipe) -> nn.Module:
     if not (isinstance(architecture, type) and issubclass(architecture, nn.Module)):
         raise ValueError(f"segmentation-models-pytorch {smp.__version__} has no `{name}`")
     options = {"encoder_weights": None} | dict(recipe.options)
-    return architecture(in_channels=recipe.in_channels, classes=recipe.classes, **options)
+    net: nn.Module = architecture(in_channels=recipe.in_channels, classes=recipe.classes, **options)
+    return net

@@ -1,7 +1,7 @@
 """Open any image as a shape and `read(window, scale)`.
 
-A `Slide` never holds the whole picture when the file allows reading parts: TIFFs of any size are read
-window by window through GDAL (rasterio), small PNGs and JPEGs are decoded once. Arrays are always
+Files of any size are read window by window through GDAL (rasterio), so the whole picture is never
+in memory. Arrays are always
 (height, width, channels), and every read window lies inside the image: padding is the caller's.
 
 Three things about GDAL that cost competitions silently are settled here once:
@@ -257,9 +257,7 @@ def _single_page(path: Path, driver: str, dataset: Any) -> _Layout:
     if dataset.count == 4 and dataset.colorinterp[3] != ColorInterp.alpha:
         raise SlideError(f"{path}: 4 bands, and the fourth is not alpha; expected RGB or RGBA")
     bands = (1,) if dataset.count == 1 else (1, 2, 3)
-    return _Layout(
-        driver, (str(path),), bands, dataset.shape, *_dtype_and_block(path, dataset)
-    )
+    return _Layout(driver, (str(path),), bands, dataset.shape, *_dtype_and_block(path, dataset))
 
 
 def _three_pages(path: Path, driver: str, pages: tuple[str, ...]) -> _Layout:

@@ -21,12 +21,13 @@ def cut(
         slide: the image.
         masks: one mask per plane that the model will predict, of the slide's shape.
         window: side of a tile in model pixels. A slide smaller than that is mirrored to fill it.
-        scale: image pixels per model pixel; pixels are averaged, and a mask pixel is 1 where at least
-            half of what it covers is.
+        scale: image pixels per model pixel; pixels are averaged, and a mask pixel is 1 where at
+            least half of what it covers is.
         min_overlap: fewest model pixels that neighbours share.
 
     Returns:
-        Pixels (N, window, window, channels) as stored, and masks (N, K, window, window) uint8, 0 or 1.
+        Pixels (N, window, window, channels) as stored, and masks (N, K, window, window) uint8, 0
+        or 1.
 
     Raises:
         ValueError: a mask's shape is not the slide's.

@@ -3,8 +3,9 @@
 Two grids, because they serve two readers:
 
 - `make_grid` is for notebooks that cut training tiles: every tile lies inside the image.
-- `plan_axis` is for inference: every window, the last one too, starts on the network's stride, and
-  the image is padded to fit. Off-stride windows are what makes tiled masks differ from untiled ones.
+- `plan_axis` is for inference: every window, the last one too, starts on the network's stride,
+  and the image is padded to fit. Windows off the stride make tiled masks differ from untiled
+  ones.
 """
 
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ def _spread(size: int, window: int, min_overlap: int) -> list[tuple[int, int]]:
     if size <= window:
         return [(0, size)]
     count = -(-(size - min_overlap) // (window - min_overlap))
-    # Even spacing never exceeds window - min_overlap: `count` was chosen as the smallest that allows it.
+    # Even spacing never exceeds window - min_overlap: `count` is the smallest that allows it.
     starts = [i * (size - window) // (count - 1) for i in range(count)]
     return [(start, start + window) for start in starts]
 

@@ -6,6 +6,7 @@ connected core is one instance, and `grow` gives it the pixels of the mask aroun
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -50,8 +51,8 @@ def cores(instances: Sequence[RLE], shape: tuple[int, int], rim: int = 1) -> RLE
 def grow(seeds: RLE, mask: RLE) -> list[RLE]:
     """Split a mask into one instance per connected seed; each pixel goes to the nearest seed.
 
-    Works inside each connected part of the mask, in a crop of its size. A part without a seed is one
-    instance.
+    Works inside each connected part of the mask, in a crop of its size. A part without a seed is
+    one instance.
 
     Args:
         seeds: the predicted cores; what lies outside the mask is ignored.
@@ -79,15 +80,12 @@ def _split(part: RLE, seeds: RLE) -> Iterator[tuple[Box, RLE]]:
         return
     inside = part.window(*box) > 0
     count, labels = cv2.connectedComponents(seeds.window(*box), connectivity=8)
-    if count > 2:
-        labels = _nearest(labels)
-    else:
-        labels = np.ones(inside.shape, np.int32)
+    labels = _nearest(labels) if count > 2 else np.ones_like(labels)
     for label in range(1, max(count, 2)):
         yield box, RLE.from_mask((labels == label) & inside, order=part.order)
 
 
-def _nearest(labels: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def _nearest(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Give each pixel the label that is nearest, as the crow flies."""
     _, nearest = cv2.distanceTransformWithLabels(
         (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL

@@ -48,7 +48,9 @@ class UNet(nn.Module):
         skips = []
         x = images
         for level, block in enumerate(self.down):
-            x = block(x if level == 0 else F.max_pool2d(x, 2))  # (N, w*2^level, H/2^level, W/2^level)
+            x = block(
+                x if level == 0 else F.max_pool2d(x, 2)
+            )  # (N, w*2^level, H/2^level, W/2^level)
             skips.append(x)
         skips.pop()  # the bottleneck is not its own skip
         for grow, block in zip(self.grow, self.up, strict=True):

@@ -5,13 +5,16 @@
 # output of the training notebook. Internet off.
 
 # %%
-import glob, os, runpy
+import glob
+import os
+import runpy
+
 root = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
 slug = "kagglekit-offline"
 found = [*glob.glob(f"{root}/{slug}/install.py"), *glob.glob(f"{root}/*/*/{slug}/install.py")]
 if not found:
     raise FileNotFoundError(f"attach the dataset {slug} to this notebook")
-runpy.run_path(found[0], run_name="__main__");
+_ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
 import torch

@@ -100,13 +100,18 @@ def test_folds_are_separate_models(tmp_path):
         torch.manual_seed(fold)
         save(build(TINY), tmp_path / f"{fold}.safetensors")
     one, two = (load(tmp_path / f"{fold}.safetensors") for fold in range(2))
-    assert {p.data_ptr() for p in one.parameters()}.isdisjoint(p.data_ptr() for p in two.parameters())
+    assert {p.data_ptr() for p in one.parameters()}.isdisjoint(
+        p.data_ptr() for p in two.parameters()
+    )
     assert not torch.equal(one.net.head.weight, two.net.head.weight)
 
 
 def test_loading_never_asks_for_pretrained_weights(tmp_path):
     recipe = Recipe("smp.Unet", {"encoder_name": "resnet18", "encoder_weights": None})
-    model = Model(build(recipe).net, replace(recipe, options={**recipe.options, "encoder_weights": "imagenet"}))
+    model = Model(
+        build(recipe).net,
+        replace(recipe, options={**recipe.options, "encoder_weights": "imagenet"}),
+    )
     save(model, tmp_path / "a.safetensors")
     assert load(tmp_path / "a.safetensors").recipe.options == {"encoder_name": "resnet18"}
 
@@ -116,7 +121,7 @@ def test_loading_never_asks_for_pretrained_weights(tmp_path):
     [
         (
             Recipe("resnet"),
-            "architecture='resnet' must be \"unet\", \"fcn_resnet50\" or \"smp.<class>\"",
+            'architecture=\'resnet\' must be "unet", "fcn_resnet50" or "smp.<class>"',
         ),
         (
             Recipe("unet", {"widht": 3}),
@@ -145,7 +150,11 @@ def test_build_refuses_what_smp_does_not_have():
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("mean", (0.1, 0.2), "mean=(0.1, 0.2) must hold one number, or one for each of the 3 channels"),
+        (
+            "mean",
+            (0.1, 0.2),
+            "mean=(0.1, 0.2) must hold one number, or one for each of the 3 channels",
+        ),
         ("std", (1.0, 0.0, 1.0), "std=(1.0, 0.0, 1.0) must be above 0"),
     ],
 )

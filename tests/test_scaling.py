@@ -10,7 +10,9 @@ from kagglekit.scaling import Upsampler, shrink
 
 @given(st.integers(1, 17), st.integers(1, 17), st.integers(1, 5), st.sampled_from([1, 3, 4]))
 def test_shrink_averages_cells_and_repeats_the_edge(height, width, scale, channels):
-    pixels = np.random.default_rng(height * 31 + width).random((height, width, channels), np.float32)
+    pixels = np.random.default_rng(height * 31 + width).random(
+        (height, width, channels), np.float32
+    )
     small = shrink(pixels, scale)
     for y in range(-(-height // scale)):
         for x in range(-(-width // scale)):
@@ -26,9 +28,7 @@ def test_shrink_keeps_the_dtype_and_rounds(dtype):
     assert shrink(np.array([[[1], [2]], [[2], [2]]], dtype), 2).tolist() == [[[2]]]
 
 
-@given(
-    st.integers(1, 200), st.integers(1, 40), st.integers(1, 5), st.integers(1, 3), st.data()
-)
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(1, 5), st.integers(1, 3), st.data())
 def test_upsampled_stream_equals_torch_on_the_whole_map(height, width, scale, planes, data):
     full = (
         height * scale - data.draw(st.integers(0, scale - 1)),

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,7 +30,7 @@ def test_grid_covers_every_pixel_inside_once_with_the_overlap_asked_for(grid):
         assert along[0][0] == 0
         assert along[-1][1] == size
         assert {end - start for start, end in along} == {min(window, size)}
-        for (_, end), (start, _) in zip(along, along[1:], strict=False):
+        for (_, end), (start, _) in pairwise(along):
             assert end - start >= min_overlap
     assert len(tiles) == len(spans(tiles, 0)) * len(spans(tiles, 2))
 
@@ -72,7 +74,10 @@ def test_hubmap_slide_needs_no_more_tiles_than_its_size_asks_for():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (((512, 512, 3), 256), "shape=(512, 512, 3) must be (height, width), both at least 1 pixel"),
+        (
+            ((512, 512, 3), 256),
+            "shape=(512, 512, 3) must be (height, width), both at least 1 pixel",
+        ),
         (((0, 5), 256), "shape=(0, 5) must be (height, width), both at least 1 pixel"),
         (((5, 5), 0), "window=0 must be at least 1 pixel"),
         (((5, 5), 8, 8), "min_overlap=8 must be in [0, window), window=8"),
@@ -101,7 +106,7 @@ def test_axis_windows_lie_on_the_stride_and_cover_the_image(planned):
     assert list(axis.starts) == sorted(set(axis.starts))
     assert axis.window % stride == 0
     assert axis.size <= axis.padded < axis.size + stride
-    for left, right in zip(axis.starts, axis.starts[1:], strict=False):
+    for left, right in pairwise(axis.starts):
         assert left + axis.window - right >= min_overlap
 
 
@@ -126,7 +131,9 @@ def test_blend_weights_ignore_the_rim_that_a_neighbour_also_sees():
 
 
 def test_axis_refuses_windows_off_the_stride():
-    with pytest.raises(ValueError, match="^window=500 must be a multiple of the network's stride, 32$"):
+    with pytest.raises(
+        ValueError, match="^window=500 must be a multiple of the network's stride, 32$"
+    ):
         plan_axis(1000, 500, 64)
 
 

@@ -5,10 +5,11 @@ error that ended the notebook, from the connections it tried, and from the rows 
 """
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kagglekit import submission
 from kagglekit.competitions.data import Data
@@ -88,7 +89,10 @@ def judge(
     path = working / "submission.csv"
     if not path.is_file():
         names = sorted(p.name for p in working.iterdir() if not p.name.startswith("."))
-        cause = f"the notebook ended without writing /kaggle/working/submission.csv; it wrote {', '.join(names) or 'nothing'}"
+        cause = (
+            "the notebook ended without writing /kaggle/working/submission.csv; "
+            f"it wrote {', '.join(names) or 'nothing'}"
+        )
         return Verdict(False, NO_CSV, cause, "write it with submission.Writer", None, warnings)
     data = comp.find_data(test.tree)
     problems = submission.validate(path, comp, data)
@@ -100,7 +104,18 @@ def judge(
     wrong_order = _wrong_order(path, comp, data, test.truth)
     if wrong_order:
         return Verdict(False, WRONG_ORDER, *wrong_order, score, warnings)
+    empty = _empty_score(comp, data, test)
+    if score.value <= empty:
+        warnings += (f"an all-empty submission scores {empty:.4f} here, no less than this one",)
     return Verdict(True, SCORED, "", "", score, warnings)
+
+
+def _empty_score(comp: Profile, data: Data, test: Test) -> float:
+    """Return what a submission with nothing in it scores."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "submission.csv")
+        submission.write_truth(path, comp, {image: [] for image in test.truth})
+        return submission.score(path, comp, data, test.truth).value
 
 
 def explain(
@@ -151,12 +166,12 @@ def explain(
 
 
 def _speaks_of_network(message: str) -> bool:
-    return bool(re.search(r"name resolution|unreachable|connection|offline|download", message, re.I))
+    return bool(
+        re.search(r"name resolution|unreachable|connection|offline|download", message, re.I)
+    )
 
 
-def _name_hard_coded_ids(
-    path: Path, comp: Profile, tests: tuple[Test, Test], hidden: bool
-) -> str:
+def _name_hard_coded_ids(path: Path, comp: Profile, tests: tuple[Test, Test], hidden: bool) -> str:
     """Say so if the rows of a hidden run are those of the visible test."""
     if not hidden:
         return ""
@@ -179,7 +194,7 @@ def _wrong_order(
     """Say so if the runs fit the truth much better when read in the other order."""
     declared = comp.submission.order
     other = "C" if declared == "F" else "F"
-    dice = {order: 0.0 for order in (declared, other)}
+    dice: dict[Literal["F", "C"], float] = {declared: 0.0, other: 0.0}
     images = data.test_images()
     for image, texts in submission.read(path, comp).items():
         shape = data.shape(images[image])

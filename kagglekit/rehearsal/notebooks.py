@@ -1,4 +1,4 @@
-"""What can be read off a notebook without running it: competition, imports, its training sibling."""
+"""What can be read off a notebook without running it: competition, imports, sibling."""
 
 import ast
 import json

@@ -75,8 +75,8 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     report = Report(plan.comp.title, plan.notebook.name, image.name)
     if sandbox.isolation():
         report.remarks.append(
-            f"not isolated ({sandbox.isolation()}): inputs were shown through KAGGLEKIT_INPUT and were "
-            "writable, and the network was refused in Python only"
+            f"not isolated ({sandbox.isolation()}): inputs were shown through KAGGLEKIT_INPUT and "
+            "were writable, and the network was refused in Python only"
         )
     with _step(report, say, "data") as told:
         tests = _stage(plan)
@@ -191,7 +191,8 @@ def _clear(out: Path) -> None:
     marker = out / ".kagglekit-rehearsal"
     if out.is_dir() and any(out.iterdir()) and not marker.is_file():
         raise RehearsalError(
-            f"`{out}` exists and was not written by a rehearsal", hint="give another folder as --out"
+            f"`{out}` exists and was not written by a rehearsal",
+            hint="give another folder as --out",
         )
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -233,7 +234,9 @@ def _pictures(plan: Plan, test: stage.Test) -> list[tuple[str, bytes]]:
     path = plan.out / test.name / "submission.csv"
     score = submission.score(path, plan.comp, data, test.truth)
     ranked = sorted(score.per_image, key=lambda image: score.per_image[image])
-    chosen = ranked if len(ranked) <= _PICTURES else ranked[: _PICTURES // 2] + ranked[-_PICTURES // 2 :]
+    chosen = (
+        ranked if len(ranked) <= _PICTURES else ranked[: _PICTURES // 2] + ranked[-_PICTURES // 2 :]
+    )
     texts, paths = submission.read(path, plan.comp), data.test_images()
     return [
         (f"{image}: {score.per_image[image]:.3f}", _picture(plan, data, test, image, paths, texts))
@@ -263,7 +266,7 @@ def default_plan(
     out: Path | None = None,
     **more: Any,
 ) -> Plan:
-    """Fill in what the user left out: the notebook of a competition, or the competition of a notebook.
+    """Fill in what was left out: a competition's notebook, or a notebook's competition.
 
     Raises:
         RehearsalError: neither follows from the other.

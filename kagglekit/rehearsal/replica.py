@@ -58,14 +58,12 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kagglekit"
 
 
-def make_replica(
-    image: KaggleImage, roots: Iterable[str], bundled: Iterable[str] = ()
-) -> Replica:
+def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str] = ()) -> Replica:
     """Build the replica of an image, or find it in the cache.
 
     Args:
         image: the Kaggle image.
-        roots: requirements that must be importable in it, e.g. "torch", "segmentation-models-pytorch".
+        roots: requirements whose needs it must hold, e.g. "segmentation-models-pytorch".
         bundled: names of distributions that the offline bundle brings. They are left out here:
             `install.py` has to put them in.
 
@@ -87,7 +85,9 @@ def make_replica(
         with tempfile.TemporaryDirectory() as scratch:
             listed = Path(scratch, "pins.txt")
             listed.write_text("\n".join(pins))
-            _uv("pip", "install", "--quiet", "--no-deps", "--python", str(folder), "-r", str(listed))
+            _uv(
+                "pip", "install", "--quiet", "--no-deps", "--python", str(folder), "-r", str(listed)
+            )
         complete.write_text(_version(folder / "bin" / "python"))
     packages = dict(pin.split("==") for pin in pins)
     return Replica(folder, packages, complete.read_text(), warnings)
@@ -103,10 +103,10 @@ def find_python(version: str) -> tuple[str, tuple[str, ...]]:
         What to give uv as `--python`, and a warning if it is not that version.
     """
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = [shutil.which(f"python{version}"), *sorted(pyenv.glob(f"versions/{version}.*/bin/python"))]
-    for candidate in filter(None, found):
-        if _answers(candidate, version):
-            return str(candidate), ()
+    found = [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin/python"))]
+    for candidate in (shutil.which(f"python{version}"), *found):
+        if candidate and _answers(candidate, version):
+            return candidate, ()
     managed = subprocess.run(
         [_uv_path(), "python", "install", version], capture_output=True, text=True
     )
@@ -123,8 +123,8 @@ def find_python(version: str) -> tuple[str, tuple[str, ...]]:
 def _pins(image: KaggleImage, roots: Sequence[str], bundled: set[str]) -> list[str]:
     """Resolve the roots with every version taken from the image, whatever packages ask for.
 
-    Overrides and not constraints: the image's own versions contradict each other here and there (its
-    torch was built against libraries that it does not declare), and still that is what it has.
+    Overrides and not constraints: the image's own versions contradict each other here and there
+    (its torch was built against libraries that it does not declare), and still it has them.
     """
     with tempfile.TemporaryDirectory() as scratch:
         wanted, override = Path(scratch, "wanted.in"), Path(scratch, "image.txt")
@@ -160,15 +160,17 @@ def _uv(*arguments: str) -> str:
     return done.stdout
 
 
-def _answers(python: str | Path, version: str) -> bool:
-    """Whether a program is that Python: pyenv puts scripts on PATH for versions that are not active."""
+def _answers(python: str, version: str) -> bool:
+    """Whether a program is that Python: pyenv has stand-ins on PATH for inactive versions."""
     done = subprocess.run([python, "--version"], capture_output=True, text=True)
     return done.returncode == 0 and done.stdout.startswith(f"Python {version}.")
 
 
 def _version(python: Path) -> str:
     code = "import platform; print(platform.python_version())"
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -94,8 +94,12 @@ def _score_line(verdict: Verdict) -> str:
     if score is None:
         return "not scored"
     union = sum(score.union_dice.values()) / len(score.union_dice)
-    line = f"score {score.value:.4f} ({score.metric.replace('_', ' ')}, {len(score.per_image)} images)"
-    return line if score.metric == "mean_dice" else f"{line}; mean Dice of the union mask {union:.4f}"
+    line = (
+        f"score {score.value:.4f} ({score.metric.replace('_', ' ')}, {len(score.per_image)} images)"
+    )
+    return (
+        line if score.metric == "mean_dice" else f"{line}; mean Dice of the union mask {union:.4f}"
+    )
 
 
 def _mark(passed: bool) -> str:
@@ -118,11 +122,14 @@ def _page(report: Report) -> str:
         parts.append("<h2>Notes</h2><ul>" + "".join(f"<li>{_text(r)}" for r in remarks) + "</ul>")
     if report.pictures:
         parts.append(
-            "<h2>Predictions of the hidden test</h2><p><b class=both>green</b> predicted and true · "
-            "<b class=only-pred>vermilion</b> predicted only · <b class=only-true>blue</b> true only"
+            "<h2>Predictions of the hidden test</h2>"
+            "<p><b class=both>green</b> predicted and true · <b class=only-pred>vermilion</b> "
+            "predicted only · <b class=only-true>blue</b> true only"
         )
         parts += [_figure(caption, png) for caption, png in report.pictures]
-    parts.append("<h2>Steps</h2>" + _table(("step", "", "seconds", "peak MB"), _steps(report.steps)))
+    parts.append(
+        "<h2>Steps</h2>" + _table(("step", "", "seconds", "peak MB"), _steps(report.steps))
+    )
     if report.bundle:
         rows = [(name, version, f"{size / 1e6:.2f}") for name, version, size in report.bundle]
         parts.append("<h2>Bundle</h2>" + _table(("wheel", "version", "MB"), rows))
@@ -176,7 +183,8 @@ _SKELETON = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 1rem auto; padding: 0 1rem; }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 1rem auto;
+padding: 0 1rem; }}
 table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem .2rem 0; text-align: left;
 border-bottom: 1px solid #ddd; vertical-align: top; overflow-wrap: anywhere; }}
 pre {{ white-space: pre-wrap; background: #f4f4f4; padding: .6rem; }}

@@ -90,7 +90,9 @@ def run(
     if isolation() == "":
         root = session.scratch / "root"
         root.mkdir(exist_ok=True)
-        mounts = [[f"/kaggle/input/{name}", str(path), True] for name, path in session.inputs.items()]
+        mounts = [
+            [f"/kaggle/input/{name}", str(path), True] for name, path in session.inputs.items()
+        ]
         mounts.append(["/kaggle/working", str(session.working), False])
         spec = {"root": str(root), "mounts": mounts, "cwd": "/kaggle/working"}
         command = [*_unshare(), json.dumps(spec), *command]
@@ -123,7 +125,7 @@ def _environment(session: Session, home: Path, log: Path) -> dict[str, str]:
         "PYTHONPATH": str(_WATCH),
         "KAGGLEKIT_WATCH": str(log),
     }
-    return environment | session.settings
+    return {**environment, **session.settings}
 
 
 def _stand_ins(session: Session) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """The two competition trees of a rehearsal, and the truth of their tests.
 
-The visible test is what a notebook sees when it is saved; the hidden test, with other images, is what
-it meets when it is submitted. Both come from made-up images, or from a real competition's labelled
-ones: some of those play the test, and their labels are kept out of the tree.
+The visible test is what a notebook sees when it is saved; the hidden test, with other images, is
+what it meets when it is submitted. Both come from made-up images, or from a real competition's
+labelled ones: some of those play the test, and their labels are kept out of the tree.
 """
 
 import csv

@@ -39,7 +39,9 @@ class Runner(NotebookClient):
 def run(notebook, result):
     """Run the notebook file and write the result file."""
     document = nbformat.read(notebook, as_version=4)
-    client = Runner(document, timeout=None, kernel_name="python3", resources={"metadata": {"path": "."}})
+    client = Runner(
+        document, timeout=None, kernel_name="python3", resources={"metadata": {"path": "."}}
+    )
     client.at = -1
     started = time.monotonic()
     outcome = {"ok": True}
@@ -48,9 +50,11 @@ def run(notebook, result):
     except CellExecutionError:
         outcome = {"ok": False} | _failure(document.cells[client.at], client.at)
     except DeadKernelError:
-        outcome = {"ok": False, "cell": client.at, "source": document.cells[client.at].source,
-                   "line": "", "name": "DeadKernelError", "traceback": "",
-                   "message": "the kernel died (out of memory, or a crash in native code)"}  # fmt: skip
+        outcome = {
+            "ok": False, "cell": client.at, "source": document.cells[client.at].source, "line": "",
+            "name": "DeadKernelError", "traceback": "",
+            "message": "the kernel died (out of memory, or a crash in native code)",
+        }  # fmt: skip
     outcome["seconds"] = time.monotonic() - started
     outcome["cells"] = sum(cell.cell_type == "code" for cell in document.cells)
     outcome["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
@@ -73,5 +77,7 @@ def _failure(cell, index):
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # of the image's Jupyter, not the notebook's: that is a process of its own
+    warnings.simplefilter(
+        "ignore"
+    )  # of the image's Jupyter, not the notebook's: that is a process of its own
     run(sys.argv[1], sys.argv[2])

@@ -33,7 +33,7 @@ def _watch(event, arguments):
 
 
 def _notebook_line():
-    """Return the innermost line of notebook code on the stack, or the command of a child process."""
+    """Return the innermost line of notebook code on the stack, or a child process's command."""
     frame = sys._getframe(2)
     while frame is not None:
         name = frame.f_code.co_filename
