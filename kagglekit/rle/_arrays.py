@@ -89,3 +89,17 @@ def check_shape(shape: Shape, order: str) -> None:
             f"shape is {shape!r}: it is (height, width), two whole numbers of at least 1",
             hint="for a colour image use image.shape[:2]",
         )
+
+
+def check_window(shape: Shape, y0: int, y1: int, x0: int, x1: int) -> None:
+    """Refuse a window that is empty or leaves the mask.
+
+    Raises:
+        RLEError: with what was given.
+    """
+    height, width = shape
+    if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
+        raise RLEError(
+            f"window y {y0}:{y1}, x {x0}:{x1} is empty or leaves the mask of shape {shape}",
+            hint="clip it to the mask; what lies outside is background",
+        )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from kagglekit.rle._arrays import (
     Runs,
     Shape,
     check_shape,
+    check_window,
     from_toggles,
 )
 from kagglekit.rle._decode import paint_across, paint_along
 from kagglekit.rle._encode import check_rows, scan
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -129,10 +132,7 @@ class RLE:
         if _text.is_missing(text):
             return RLE.empty(shape, order)
         if not isinstance(text, str):
-            raise RLEError(
-                f"an RLE text is a string, not {type(text).__name__} ({text!r})",
-                hint="read the CSV with dtype=str",
-            )
+            raise _text.not_text(text)
         where = f"RLE text for shape {shape}, order {order!r}"
         runs = _text.parse(text, shape[0] * shape[1], where)
         return trusted(_sets.merge_touching(*runs), shape, order)
@@ -149,8 +149,16 @@ class RLE:
         """The smallest (y0, y1, x0, x1), half-open, that holds every pixel; None when empty."""
         if not len(self):
             return None
-        near0, near1, far0, far1 = _geometry.extent(self.starts, self.lengths, self._line)
-        return (near0, near1, far0, far1) if self.order == "F" else (far0, far1, near0, near1)
+        near, far = _geometry.extent(*self._runs, self._line)
+        y, x = self._near_far(near, far)
+        return (*y, *x)
+
+    @property
+    def centroid(self) -> tuple[float, float] | None:
+        """The mean (y, x) of the pixels, in pixels; None when empty."""
+        if not len(self):
+            return None
+        return self._near_far(*_geometry.centre(*self._runs, self._line))
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -174,6 +182,14 @@ class RLE:
     def _line(self) -> int:
         """Pixels of one line of the scan: a column for "F", a row for "C"."""
         return self.shape[0] if self.order == "F" else self.shape[1]
+
+    @property
+    def _lines(self) -> int:
+        return self.shape[1] if self.order == "F" else self.shape[0]
+
+    def _near_far(self, y: T, x: T) -> tuple[T, T]:
+        """Return what belongs to the direction of the lines first, and back again."""
+        return (y, x) if self.order == "F" else (x, y)
 
     @property
     def _runs(self) -> Runs:
@@ -209,7 +225,7 @@ class RLE:
         """
         if self.order == "C":
             return self.crop(y0, y1, x0, x1).to_mask()
-        self._check_window(y0, y1, x0, x1)
+        check_window(self.shape, y0, y1, x0, x1)
         return paint_across(*self._runs, self.shape[0], (y0, y1), (x0, x1))
 
     # Geometry
@@ -220,18 +236,87 @@ class RLE:
         Raises:
             RLEError: the window is empty or leaves the mask.
         """
-        self._check_window(y0, y1, x0, x1)
-        near, far = ((y0, y1), (x0, x1)) if self.order == "F" else ((x0, x1), (y0, y1))
+        check_window(self.shape, y0, y1, x0, x1)
+        near, far = self._near_far((y0, y1), (x0, x1))
         runs = _geometry.crop(self.starts, self.lengths, self._line, near, far)
         return trusted(runs, (y1 - y0, x1 - x0), self.order)
 
-    def _check_window(self, y0: int, y1: int, x0: int, x1: int) -> None:
+    def paste(self, patch: "RLE", y0: int, x0: int) -> "RLE":
+        """Return this mask with a window replaced by `patch`, whose first pixel comes to (y0, x0).
+
+        Raises:
+            RLEError: the patch leaves the mask.
+        """
+        y1, x1 = y0 + patch.shape[0], x0 + patch.shape[1]
+        check_window(self.shape, y0, y1, x0, x1)
+        near, far = self._near_far((y0, y1), (x0, x1))
+        runs = _geometry.rectangle(self._line, near, far)
+        rest = self - trusted(runs, self.shape, self.order)
         height, width = self.shape
-        if not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
+        return rest | patch.reorder(self.order).pad(y0, height - y1, x0, width - x1)
+
+    def pad(self, top: int, bottom: int, left: int, right: int) -> "RLE":
+        """Return the mask with so many rows and columns of background around it.
+
+        Raises:
+            RLEError: a number is negative.
+        """
+        if min(top, bottom, left, right) < 0:
             raise RLEError(
-                f"window y {y0}:{y1}, x {x0}:{x1} is empty or leaves the shape {self.shape}",
-                hint="clip it to the mask; what lies outside is background",
+                f"padding is {top}, {bottom}, {left}, {right} pixels: none can be negative",
+                hint="use crop to make a mask smaller",
             )
+        shape = (self.shape[0] + top + bottom, self.shape[1] + left + right)
+        line, near, far = (shape[0], top, left) if self.order == "F" else (shape[1], left, top)
+        return trusted(_geometry.place(self._runs, self._line, line, near, far), shape, self.order)
+
+    def flip(self, axis: int) -> "RLE":
+        """Return the mask upside down (axis 0) or mirrored left to right (axis 1), as np.flip.
+
+        Raises:
+            RLEError: another axis.
+        """
+        if axis not in (0, 1):
+            raise RLEError(f"axis is {axis!r}: it is 0 (upside down) or 1 (left to right)")
+        if (axis == 0) == (self.order == "F"):
+            runs = _geometry.flip_near(*self._runs, self._line)
+        else:
+            runs = _geometry.flip_far(*self._runs, self._line, self._lines)
+        return trusted(runs, self.shape, self.order)
+
+    def rot90(self, times: int = 1) -> "RLE":
+        """Return the mask turned by `times` quarters, anticlockwise, as np.rot90."""
+        turned = self.flip(0).flip(1) if times % 4 >= 2 else self
+        return turned.transpose().flip(0) if times % 2 else turned
+
+    def resize(self, shape: Shape) -> "RLE":
+        """Return the mask at another size, by whole factors per side.
+
+        Larger: every pixel becomes a block. Smaller: of every block its first pixel stays,
+        like OpenCV's INTER_NEAREST.
+
+        Args:
+            shape: (height, width); each a multiple of this mask's, or a whole part of it.
+
+        Raises:
+            RLEError: a side is neither.
+
+        Example:
+            >>> RLE.from_text("2 1", shape=(2, 1)).resize((4, 1)).to_text()
+            '3 2'
+        """
+        check_shape(shape, self.order)
+        if any(new % old and old % new for new, old in zip(shape, self.shape, strict=True)):
+            raise RLEError(
+                f"shape {self.shape} cannot become {shape}: a side is no whole multiple or part",
+                hint="decode with to_mask() and use cv2.resize with INTER_NEAREST",
+            )
+        down = [max(1, old // new) for new, old in zip(shape, self.shape, strict=True)]
+        up = [max(1, new // old) for new, old in zip(shape, self.shape, strict=True)]
+        near, far = self._near_far(*down)
+        runs = _geometry.shrink(*self._runs, self._line, near, far)
+        runs = _geometry.enlarge(*runs, self._line // near, *self._near_far(*up))
+        return trusted(runs, shape, self.order)
 
     def transpose(self) -> "RLE":
         """Return the mask with rows and columns exchanged, in the same order."""
@@ -244,8 +329,7 @@ class RLE:
         if order == self.order:
             return self
         check_shape(self.shape, order)
-        lines = self.shape[1] if self.order == "F" else self.shape[0]
-        runs = _geometry.turn(self.starts, self.lengths, self._line, lines)
+        runs = _geometry.turn(*self._runs, self._line, self._lines)
         return trusted(runs, self.shape, order)
 
     # Sets

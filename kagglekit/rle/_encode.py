@@ -8,11 +8,15 @@ sorted at the end. Only the first row needs care: its upper neighbour is the las
 column before.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Mask, Order, Shape
 from kagglekit.rle._speed import compiled
+
+Inspect = Callable[[Mask], None]
 
 _BLOCK = 1 << 18  # pixels compared at a time: both rows and the result stay in the core's cache
 
@@ -45,10 +49,9 @@ class ChangesAcross:
     Memory: one block, two rows and the toggles. `height` and `width` are in pixels.
     """
 
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
+    def __init__(self, height: int, width: int, inspect: Inspect) -> None:
+        self.height, self.width, self.inspect = height, width, inspect
         self.rows_seen = 0
-        self.value: int | None = None  # the one non-zero value, once it was met
         self._first: Mask | None = None
         self._last: Mask | None = None
         self._found: list[Ints] = []
@@ -57,7 +60,7 @@ class ChangesAcross:
         """Take the next rows, shape (n, width)."""
         if self._last is None:
             self._first = rows[0].copy()
-            self.value = one_value(self._first, self.value)
+            self.inspect(self._first)
         else:
             self._compare(rows[:1], self._last[np.newaxis])
         step = max(1, _BLOCK // self.width)
@@ -72,8 +75,8 @@ class ChangesAcross:
         if not len(found):
             return
         # Every value of a mask is met either in its first row or where it first differs
-        # from the row above, so looking there is enough to find a label image.
-        self.value = one_value(rows.reshape(-1)[found], self.value)
+        # from the row above, so those are all that need a look.
+        self.inspect(rows.reshape(-1)[found])
         # Pixel (y, x) is number x * height + y down the columns, and found = y * width + x.
         y = found // self.width
         y *= self.width * self.height - 1
@@ -109,10 +112,9 @@ def _differing(rows: Mask, above: Mask) -> Ints:
 class ChangesAlong:
     """Toggles of the scan along the rows of a mask that arrives row by row."""
 
-    def __init__(self, height: int, width: int) -> None:
-        self.height, self.width = height, width
+    def __init__(self, height: int, width: int, inspect: Inspect) -> None:
+        self.height, self.width, self.inspect = height, width, inspect
         self.rows_seen = 0
-        self.value: int | None = None
         self._last_pixel = 0
         self._found: list[Ints] = []
 
@@ -128,7 +130,7 @@ class ChangesAlong:
         found = np.flatnonzero(flat[1:] != flat[:-1]) + 1
         if int(flat[0]) != self._last_pixel:
             found = np.concatenate([[0], found])
-        self.value = one_value(flat[found], self.value)
+        self.inspect(flat[found])
         self._last_pixel = int(flat[-1])
         self._found.append(found + self.rows_seen * self.width)
         self.rows_seen += len(rows)
@@ -139,31 +141,41 @@ class ChangesAlong:
         return np.concatenate([NO_INTS, *self._found, *end])
 
 
-def one_value(values: Mask, known: int | None) -> int | None:
-    """Return the one non-zero value among `values` and `known`.
+class OneValue:
+    """Sees that all the values shown to it are 0 or one other value."""
 
-    Raises:
-        RLEError: there are two, so this is a label image.
+    def __init__(self) -> None:
+        self.value: int | None = None
+
+    def __call__(self, values: Mask) -> None:
+        """Look at some values.
+
+        Raises:
+            RLEError: there are two non-zero ones, so this is a label image.
+        """
+        if self.value is None:
+            nonzero = values[values != 0][:1]
+            if not len(nonzero):
+                return
+            self.value = int(nonzero[0])
+        other = values[(values != 0) & (values != self.value)][:1]
+        if len(other):
+            raise RLEError(
+                f"the mask has two different non-zero values, {self.value} and {int(other[0])}; "
+                "foreground has one value",
+                hint="of a label image make one mask per label: rle.from_labels(labels)",
+            )
+
+
+def scan(
+    shape: Shape, order: Order, inspect: Inspect | None = None
+) -> "ChangesAcross | ChangesAlong":
+    """Return what finds the toggles of a mask of `shape` whose rows are pushed to it.
+
+    Args:
+        shape: (height, width).
+        order: of the scan.
+        inspect: is shown every value that occurs, often; by default refuses a second non-zero one.
     """
-    if not len(values):
-        return known
-    if known is None:
-        nonzero = np.flatnonzero(values)
-        if not len(nonzero):
-            return None
-        known = int(values[nonzero[0]])
-    if values.dtype == bool:
-        return known
-    other = np.flatnonzero((values != 0) & (values != known))
-    if len(other):
-        raise RLEError(
-            f"the mask has two different non-zero values, {known} and {int(values[other[0]])}: "
-            "a mask has one value for foreground",
-            hint="of a label image make one mask per value, e.g. `labels == 2`",
-        )
-    return known
-
-
-def scan(shape: Shape, order: Order) -> ChangesAcross | ChangesAlong:
-    """Return what finds the toggles of a mask of `shape` whose rows are pushed to it."""
-    return (ChangesAcross if order == "F" else ChangesAlong)(*shape)
+    kind = ChangesAcross if order == "F" else ChangesAlong
+    return kind(*shape, OneValue() if inspect is None else inspect)

@@ -10,17 +10,18 @@ from kagglekit.rle._arrays import Ints, Runs, cancel_pairs, from_toggles, pieces
 from kagglekit.rle._sets import combine
 
 Span = tuple[int, int]
+Centre = tuple[float, float]
 
 
-def extent(starts: Ints, lengths: Ints, line: int) -> tuple[int, int, int, int]:
+def extent(starts: Ints, lengths: Ints, line: int) -> tuple[Span, Span]:
     """Return the half-open near and far extent of runs, of which there is at least one."""
     first, last = starts // line, (starts + lengths - 1) // line
     far0, far1 = int(first[0]), int(last[-1]) + 1
     if (first != last).any():  # it reaches a line's end and goes on at the next one's beginning
-        return 0, line, far0, far1
+        return (0, line), (far0, far1)
     near0 = int((starts - first * line).min())
     near1 = int((starts + lengths - last * line).max())
-    return near0, near1, far0, far1
+    return (near0, near1), (far0, far1)
 
 
 def between(starts: Ints, lengths: Ints, low: int, high: int) -> slice:
@@ -67,3 +68,61 @@ def turn(starts: Ints, lengths: Ints, line: int, lines: int) -> Runs:
     toggles.sort()
     # The end of one line across and the beginning of the next are one position.
     return from_toggles(cancel_pairs(toggles))
+
+
+def flip_near(starts: Ints, lengths: Ints, line: int) -> Runs:
+    """Return each line read backwards."""
+    on, begin, end = pieces(starts, lengths, line)
+    return join_unsorted((on + 1) * line - end, (on + 1) * line - begin)
+
+
+def flip_far(starts: Ints, lengths: Ints, line: int, lines: int) -> Runs:
+    """Return the lines in reverse."""
+    on, begin, end = pieces(starts, lengths, line)
+    top = (lines - 1 - on) * line
+    return join_unsorted(top + begin, top + end)
+
+
+def place(runs: Runs, line: int, new_line: int, near: int, far: int) -> Runs:
+    """Return the runs on longer lines, `near` pixels and `far` lines further on."""
+    on, begin, end = pieces(*runs, line)
+    top = (on + far) * new_line + near
+    return join(top + begin, top + end)
+
+
+def rectangle(line: int, near: Span, far: Span) -> Runs:
+    """Return the runs of a window full of foreground."""
+    top = np.arange(far[0], far[1], dtype=np.int64) * line
+    return join(top + near[0], top + near[1])
+
+
+def enlarge(starts: Ints, lengths: Ints, line: int, near: int, far: int) -> Runs:
+    """Return every pixel repeated `near` times along its line, every line `far` times."""
+    on, begin, end = pieces(starts, lengths, line)
+    top = (on[:, np.newaxis] * far + np.arange(far)) * (line * near)
+    begin, end = begin[:, np.newaxis] * near, end[:, np.newaxis] * near
+    return join_unsorted((top + begin).ravel(), (top + end).ravel())
+
+
+def shrink(starts: Ints, lengths: Ints, line: int, near: int, far: int) -> Runs:
+    """Return every `near`-th pixel of every `far`-th line, from the first on."""
+    on, begin, end = pieces(starts, lengths, line)
+    here = on % far == 0
+    top = on[here] // far * (line // near)
+    begin, end = -(-begin[here] // near), -(-end[here] // near)
+    some = begin < end
+    return join((top + begin)[some], (top + end)[some])
+
+
+def centre(starts: Ints, lengths: Ints, line: int) -> Centre:
+    """Return the mean near and far coordinate of the pixels, of which there is at least one."""
+    on, begin, end = pieces(starts, lengths, line)
+    size = end - begin
+    area = size.sum()
+    return float((size * (begin + end - 1)).sum() / (2 * area)), float((size * on).sum() / area)
+
+
+def join_unsorted(starts: Ints, ends: Ints) -> Runs:
+    """Return canonical runs of not overlapping ones in any order."""
+    order = np.argsort(starts, kind="stable")
+    return join(starts[order], ends[order])

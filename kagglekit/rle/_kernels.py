@@ -63,8 +63,8 @@ def write_pairs(starts, lengths, text):
 
 
 @njit(nogil=True)
-def read_pairs(codes, pixels, starts, lengths):
-    """Read 1-based pairs from ASCII digits and spaces, ending in a space, to 0-based runs.
+def read_pairs(codes, pixels, base, starts, lengths):
+    """Read pairs from ASCII digits and spaces, ending in a space, to 0-based runs.
 
     Returns how many, or -1 if there is anything wrong with the text or with a run.
     """
@@ -80,9 +80,9 @@ def read_pairs(codes, pixels, starts, lengths):
             return -1
         elif inside:
             if not second:
-                if value <= reached:
+                if value - base < reached:
                     return -1
-                starts[count] = value - 1
+                starts[count] = value - base
             else:
                 reached = starts[count] + value
                 if value < 1 or reached > pixels:

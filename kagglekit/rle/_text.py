@@ -10,7 +10,8 @@ from kagglekit.rle._arrays import NO_INTS, Ints, Runs
 from kagglekit.rle._speed import compiled
 
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
-_INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+_EMPTY_SIGNS = ("-", "-1", "0", "1 0", "0 0", "authentic")  # what competitions write instead of ''
 
 
 def is_missing(text: Any) -> bool:
@@ -18,27 +19,28 @@ def is_missing(text: Any) -> bool:
     return text is None or repr(text) == "<NA>" or (isinstance(text, float) and text != text)
 
 
-def parse(text: str, pixels: int, where: str) -> Runs:
-    """Read 1-based pairs into 0-based starts and lengths, strictly.
+def parse(text: str, pixels: int, where: str, base: int = 1) -> Runs:
+    """Read pairs into 0-based starts and lengths, strictly.
 
     Args:
         text: e.g. "1 3 10 5".
         pixels: height × width of the mask.
         where: how messages call this text.
+        base: the number of the first pixel.
 
     Raises:
         RLEError: naming every run that is wrong.
     """
-    runs = _read(text, pixels)
+    runs = _read(text, pixels, base)
     if runs is None:  # tabs or line ends, or something is wrong
         tokens = text.split()
-        runs = _read(" ".join(tokens), pixels)
+        runs = _read(" ".join(tokens), pixels, base)
         if runs is None:
-            raise refusal(tokens, pixels, where)
+            raise refusal(tokens, pixels, where, base)
     return runs
 
 
-def _read(text: str, pixels: int) -> Runs | None:
+def _read(text: str, pixels: int, base: int) -> Runs | None:
     """Return the runs of a text of digits and spaces; None if anything is wrong with it."""
     if not text.isascii():
         return None
@@ -46,7 +48,7 @@ def _read(text: str, pixels: int) -> Runs | None:
     if kernel is not None:
         codes = np.frombuffer(f"{text} ".encode("ascii"), np.uint8)
         starts, lengths = np.empty((2, len(codes) // 4 + 1), np.int64)  # "1 1 " is the shortest
-        count = kernel(codes, pixels, starts, lengths)
+        count = kernel(codes, pixels, base, starts, lengths)
         return None if count < 0 else (starts[:count].copy(), lengths[:count].copy())
     codes = np.frombuffer(text.encode("ascii"), np.uint8)
     digit = codes - np.uint8(ord("0")) <= 9
@@ -55,7 +57,7 @@ def _read(text: str, pixels: int) -> Runs | None:
     numbers = np.fromstring(text, np.int64, sep=" ") if digit.any() else NO_INTS
     if len(numbers) % 2:
         return None
-    starts, lengths = numbers[0::2] - 1, numbers[1::2].copy()
+    starts, lengths = numbers[0::2] - base, numbers[1::2].copy()
     return None if out_of_order(starts, lengths, pixels) else (starts, lengths)
 
 
@@ -65,27 +67,40 @@ def out_of_order(starts: Ints, lengths: Ints, pixels: int) -> bool:
     return bool(bad.any() or (starts[1:] < (starts + lengths)[:-1]).any())
 
 
-def refusal(tokens: list[str], pixels: int, where: str) -> RLEError:
+def not_text(value: object) -> RLEError:
+    """Say that this is not text."""
+    return RLEError(
+        f"an RLE text is a string, not {type(value).__name__} ({value!r})",
+        hint="read the CSV file with dtype=str",
+    )
+
+
+def refusal(tokens: list[str], pixels: int, where: str, base: int = 1) -> RLEError:
     """Say what is wrong with each run, one line each."""
-    problems = list(_problems(tokens, pixels))
+    problems = _problems(tokens, pixels, base)
     runs = (len(tokens) + 1) // 2
     shown, more = problems[:MAX_PROBLEMS], len(problems) - MAX_PROBLEMS
     if more > 0:
         shown.append(f"and {more} more")
+    hint = f"runs are pairs `start length`, {base}-based, sorted by start, without overlap"
+    whole = " ".join(tokens)
+    if whole in _EMPTY_SIGNS:
+        hint = f"if this is the competition's sign for an empty mask: Dialect(empty={whole!r})"
     return RLEError(
         f"{where}: {len(problems)} of {runs} {'run is' if runs == 1 else 'runs are'} wrong",
         problems=shown,
-        hint="runs are pairs `start length`, 1-based, sorted by start, without overlap",
+        hint=hint,
     )
 
 
-def _problems(tokens: list[str], pixels: int) -> list[str]:
+def _problems(tokens: list[str], pixels: int, base: int) -> list[str]:
     problems = []
-    reached, reached_by = 0, 0  # the furthest pixel of the runs so far, and whose it is
+    final = pixels - 1 + base
+    reached, reached_by = base - 1, 0  # the last pixel of the runs so far, and whose it is
     for i in range(0, len(tokens), 2):
         number, pair = i // 2 + 1, tokens[i : i + 2]
         name = f"run {number} (`{' '.join(pair)}`)"
-        junk = [token for token in pair if not _INTEGER.fullmatch(token)]
+        junk = [token for token in pair if not INTEGER.fullmatch(token)]
         if junk:
             problems.append(f"{name}: `{junk[0]}` is not an integer")
             continue
@@ -94,14 +109,16 @@ def _problems(tokens: list[str], pixels: int) -> list[str]:
             continue
         start, length = int(pair[0]), int(pair[1])
         end = start + length - 1
-        if start < 1:
-            problems.append(f"{name}: starts at {start}; the first pixel is 1")
+        if start < base:
+            problems.append(f"{name}: starts at {start}; the first pixel is {base}")
         elif length < 1:
             problems.append(f"{name}: is {length} pixels long; the shortest run has 1")
-        elif end > pixels:
-            problems.append(f"{name}: ends at pixel {end}, past the last pixel {pixels}")
+        elif end > final:
+            problems.append(f"{name}: ends at pixel {end}, past the last pixel {final}")
         elif start <= reached:
             problems.append(f"{name}: starts before run {reached_by} ends, at pixel {reached}")
+        elif any(token.startswith("+") for token in pair):
+            problems.append(f"{name}: has a plus sign; write digits only")
         if length > 0 and end > reached:
             reached, reached_by = end, number
     return problems

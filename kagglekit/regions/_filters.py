@@ -1,0 +1,97 @@
+"""Masks without what is too small, and without holes."""
+
+import numpy as np
+
+from kagglekit.errors import RLEError
+from kagglekit.regions._connect import Connectivity, connect
+from kagglekit.rle import RLE
+
+
+def drop_small(
+    rle: RLE,
+    min_area: float,
+    connectivity: Connectivity = 8,
+    *,
+    um_per_pixel: float | None = None,
+) -> RLE:
+    """Remove the components smaller than `min_area`; one of exactly that size stays.
+
+    Args:
+        rle: the mask.
+        min_area: in pixels, or in µm² if `um_per_pixel` is given.
+        connectivity: 8 joins pixels that touch at a corner, 4 does not.
+        um_per_pixel: side of a pixel, in µm.
+
+    Raises:
+        RLEError: the area or the pixel size cannot be one, or another connectivity.
+
+    Example:
+        >>> drop_small(RLE.from_text("1 2 9 1", shape=(3, 3)), min_area=2).to_text()
+        '1 2'
+    """
+    parts = connect(rle, connectivity)
+    return parts.only(parts.areas() >= in_pixels(min_area, um_per_pixel))
+
+
+def keep_largest(rle: RLE, count: int = 1, connectivity: Connectivity = 8) -> RLE:
+    """Keep the `count` largest components; of equal ones the first.
+
+    Raises:
+        RLEError: the count is not a whole number of at least 1, or another connectivity.
+
+    Example:
+        >>> keep_largest(RLE.from_text("1 2 9 1", shape=(3, 3))).to_text()
+        '1 2'
+    """
+    if count < 1:
+        raise RLEError(f"count is {count!r}: at least 1 component is kept")
+    parts = connect(rle, connectivity)
+    chosen = np.zeros(parts.count, bool)
+    chosen[np.argsort(-parts.areas(), kind="stable")[:count]] = True
+    return parts.only(chosen)
+
+
+def fill_holes(
+    rle: RLE, max_area: float | None = None, *, um_per_pixel: float | None = None
+) -> RLE:
+    """Fill background that the mask encloses.
+
+    A hole is a 4-connected part of the background that does not touch the image's border.
+
+    Args:
+        rle: the mask.
+        max_area: fill only holes of at most this size, in pixels, or in µm² if `um_per_pixel`
+            is given; None fills all.
+        um_per_pixel: side of a pixel, in µm.
+
+    Raises:
+        RLEError: the area or the pixel size cannot be one.
+
+    Example:
+        >>> ring = ~RLE.from_text("5 1", shape=(3, 3))
+        >>> fill_holes(ring).area
+        9
+    """
+    parts = connect(~rle, 4)
+    hole = np.ones(parts.count, bool)
+    if max_area is not None:
+        hole = parts.areas() <= in_pixels(max_area, um_per_pixel)
+    last = rle.shape[0] * rle.shape[1] // parts.line - 1
+    border = (parts.begin == 0) | (parts.end == parts.line) | (parts.on == 0) | (parts.on == last)
+    hole[parts.owner[border]] = False
+    return rle | parts.only(hole)
+
+
+def in_pixels(area: float, um_per_pixel: float | None) -> float:
+    """Return an area in pixels.
+
+    Raises:
+        RLEError: it is negative or no number, or the side of a pixel is not positive.
+    """
+    if not area >= 0:
+        raise RLEError(f"area is {area!r}: it is 0 or more")
+    if um_per_pixel is None:
+        return area
+    if not um_per_pixel > 0:
+        raise RLEError(f"um_per_pixel is {um_per_pixel!r}: the side of a pixel, in µm, e.g. 0.5")
+    return area / um_per_pixel**2
