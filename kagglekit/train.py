@@ -65,7 +65,7 @@ def fit(
         x = (view.apply(images[chosen]) * light).clamp(0, limit).to(device)
         loss = bce_dice_loss(model(x), view.apply(masks[chosen]).to(device))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         steps += 1
         done = (time.monotonic() - started) / (60 * minutes)

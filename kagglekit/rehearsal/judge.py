@@ -31,6 +31,7 @@ _NETWORK_ERRORS = (
     "MaxRetryError", "NameResolutionError", "LocalEntryNotFoundError", "ConnectError",
     "OfflineModeIsEnabled", "NewConnectionError", "TimeoutError", "ClientConnectorError",
 )  # fmt: skip
+Order = Literal["F", "C"]
 _ORDER_MARGIN = 0.15  # mean Dice by which the other order must win before it is called the cause
 
 
@@ -193,8 +194,8 @@ def _wrong_order(
 ) -> tuple[str, str] | None:
     """Say so if the runs fit the truth much better when read in the other order."""
     declared = comp.submission.order
-    other = "C" if declared == "F" else "F"
-    dice: dict[Literal["F", "C"], float] = {declared: 0.0, other: 0.0}
+    other: Order = "C" if declared == "F" else "F"
+    dice: dict[Order, float] = {declared: 0.0, other: 0.0}
     images = data.test_images()
     for image, texts in submission.read(path, comp).items():
         shape = data.shape(images[image])
