@@ -90,6 +90,15 @@ def test_a_bundle_holds_what_the_image_lacks(tmp_path: Path, index: Path, out: P
     ]
 
 
+def test_of_several_versions_the_newest_that_goes_with_the_image(index: Path, out: Path) -> None:
+    make_wheel(index, "asked", "1.0", requires=["there>=1"])
+    make_wheel(index, "asked", "1.1", requires=["there>=1"])
+    make_wheel(index, "asked", "2.0", requires=["there>=2"])
+    make_wheel(index, "there", "2.5")
+    built = bundle.build(["asked"], tiny_image(), out)
+    assert [(wheel.name, wheel.version) for wheel in built.manifest.wheels] == [("asked", "1.1")]
+
+
 def test_two_builds_give_the_same_bytes(tmp_path: Path, index: Path) -> None:
     make_wheel(index, "asked", requires=["helper"])
     make_wheel(index, "helper")
