@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["packaging>=24", "pip>=24.1", "uv>=0.9"]
+# dependencies = ["packaging>=24", "pip>=24.1", "uv>=0.13"]
 # ///
 """Build the offline bundle for a Kaggle notebook from this checkout.
 

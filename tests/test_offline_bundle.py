@@ -18,6 +18,7 @@ from kagglekit.errors import (
     UnknownPackageError,
 )
 from kagglekit.offline import bundle, install, tools
+from kagglekit.offline.image import KaggleImage
 from tests.wheels_factory import (
     TINY_LIST,
     make_project,
@@ -90,6 +91,15 @@ def test_a_bundle_holds_what_the_image_lacks(tmp_path: Path, index: Path, out: P
     ]
 
 
+def test_of_several_versions_the_newest_that_goes_with_the_image(index: Path, out: Path) -> None:
+    make_wheel(index, "asked", "1.0", requires=["there>=1"])
+    make_wheel(index, "asked", "1.1", requires=["there>=1"])
+    make_wheel(index, "asked", "2.0", requires=["there>=2"])
+    make_wheel(index, "there", "2.5")
+    built = bundle.build(["asked"], tiny_image(), out)
+    assert [(wheel.name, wheel.version) for wheel in built.manifest.wheels] == [("asked", "1.1")]
+
+
 def test_two_builds_give_the_same_bytes(tmp_path: Path, index: Path) -> None:
     make_wheel(index, "asked", requires=["helper"])
     make_wheel(index, "helper")
@@ -121,6 +131,12 @@ def test_several_images_each_get_their_wheels(index: Path, out: Path) -> None:
         "requirements-newer.lock",
     )
     assert newer_target.expects == {"there": "1.6"}
+
+
+@pytest.mark.parametrize("images", [[], [tiny_image(), tiny_image()]])
+def test_images_that_cannot_be_told_apart(out: Path, images: list[KaggleImage]) -> None:
+    with pytest.raises(KaggleImageError, match="one or more Kaggle images of different names"):
+        bundle.build(["asked"], images, out)
 
 
 def test_the_own_wheel_wins_over_a_package_of_that_name(
@@ -236,16 +252,26 @@ def test_a_missing_tool(
     assert nothing_written(out)
 
 
-@pytest.mark.parametrize("script", ["echo ugly >&2; exit 2", "echo not json"])
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("echo ugly >&2; exit 2", "uv failed\n  - ugly"),
+        ("echo not json", "uv's answer is not understood"),
+        (
+            "echo \"unexpected argument '--output-format'\" >&2; exit 2",
+            "this uv is too old\nhint: ",
+        ),
+    ],
+)
 def test_a_uv_that_misbehaves(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, out: Path, script: str
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, out: Path, script: str, message: str
 ) -> None:
     uv = tmp_path / "bin" / "uv"
     uv.parent.mkdir()
     uv.write_text(f"#!/bin/sh\n{script}\n")
     uv.chmod(uv.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(tools, "find_uv", lambda: str(uv))
-    with pytest.raises(ToolError, match=r"ugly|is not understood"):
+    with pytest.raises(ToolError, match=message):
         bundle.build(["asked"], tiny_image(), out)
 
 

@@ -57,13 +57,16 @@ next, upload it; the second line is for later versions:
 
 then attach the dataset to the notebook; its first cell, before any import, is
 
-import glob, os, runpy
+import glob
+import os
+import runpy
+
 root = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
 found = glob.glob(f"{{root}}/my-bundle/install.py")
 found += glob.glob(f"{{root}}/datasets/*/my-bundle/install.py")
 if not found:
     raise FileNotFoundError("attach the dataset my-bundle to this notebook")
-runpy.run_path(found[0], run_name="__main__");"""
+_ = runpy.run_path(found[0], run_name="__main__")"""
     )
     assert built.manifest.made_by == f"kagglekit {__version__}"
 
@@ -107,3 +110,8 @@ def test_the_first_cell_says_what_is_not_attached(
     monkeypatch.setenv("KAGGLEKIT_INPUT", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="attach the dataset my-bundle to this notebook"):
         exec(command.FIRST_CELL.format(slug="my-bundle"), {})
+
+
+def test_the_guide_shows_the_same_first_cell() -> None:
+    guide = Path(__file__).resolve().parents[1] / "docs" / "offline.md"
+    assert command.FIRST_CELL.format(slug="kagglekit-offline") in guide.read_text()

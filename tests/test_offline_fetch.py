@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from kagglekit.errors import BundleError
 from kagglekit.offline import fetch, image
 from tests.wheels_factory import make_project, make_wheel, tiny_image, use_index
 
@@ -38,3 +39,18 @@ def test_a_project_becomes_a_wheel(tmp_path: Path) -> None:
     built = fetch.project_wheel(project, tmp_path / "built")
     assert built.name == "mine-1.0-py3-none-any.whl"
     assert built.read_bytes() == (project / built.name).read_bytes()
+
+
+def test_pip_takes_only_the_files_that_uv_looked_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_wheel(use_index(monkeypatch, tmp_path / "index"), "fast")
+    folder = tmp_path / "wheels"
+    folder.mkdir()
+    other = f"fast==1.0 --hash=sha256:{'0' * 64}"
+    with pytest.raises(BundleError) as caught:
+        fetch._pip_download([other], tiny_image(), folder, tmp_path)
+    assert str(caught.value).splitlines()[0] == (
+        "pip was offered other files than uv: the two are set to different package indexes"
+    )
+    assert not list(folder.iterdir())

@@ -50,7 +50,7 @@ def test_every_problem_of_a_list_is_named() -> None:
         "  - line 4: `numpy` is listed twice\n"
         "  - no line `# python: 3.12` says which python the image has\n"
         "  - no line `# glibc: 2.35` says which glibc the image has\n"
-        "hint: print it with `pip freeze` in a fresh notebook and add the header lines"
+        "hint: print it with `pip freeze --all` in a fresh notebook and add the header lines"
     )
 
 

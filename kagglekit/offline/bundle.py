@@ -21,7 +21,6 @@ from kagglekit.offline import (
     fetch,
     install,
     manifest,
-    requirements,
     resolve,
     tools,
     wheel,
@@ -29,6 +28,8 @@ from kagglekit.offline import (
 from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Manifest, Target, WheelEntry
 from kagglekit.offline.needs import Needs
+from kagglekit.offline.requirements import read as read_requirements
+from kagglekit.offline.requirements import refuse_unseen_extras
 from kagglekit.offline.wheel import Wheel
 
 INSTALLER = "install.py"
@@ -52,7 +53,7 @@ class _Share:
 
 
 def build(
-    wanted: Path | Sequence[str],
+    requirements: Path | Sequence[str],
     image: KaggleImage | Sequence[KaggleImage],
     out: Path,
     project: Path | None = None,
@@ -66,7 +67,7 @@ def build(
     uv and pip find the package index as they always do, through their own settings.
 
     Args:
-        wanted: a `requirements.in`, or its lines.
+        requirements: a `requirements.in`, or its lines.
         image: the Kaggle image that the bundle must fit, or several.
         out: the dataset folder; its name becomes the dataset's slug. An earlier bundle there is
             replaced, anything else is left alone.
@@ -81,7 +82,8 @@ def build(
     tools.find_uv()
     tools.find_pip()  # said before the work that leads up to them
     images = [image] if isinstance(image, KaggleImage) else list(image)
-    asked = requirements.read(wanted)
+    _refuse_namesakes(images)
+    asked = read_requirements(requirements)
     metadata = dataset.metadata(owner or _owner_of(out) or dataset.NO_OWNER, out.name)
     _refuse_foreign(out)
     dated = ["--exclude-newer", exclude_newer] if exclude_newer else []
@@ -126,7 +128,7 @@ def _share(
             " been installed",
             hint="take the list in a fresh session, before anything is installed",
         )
-    requirements.refuse_unseen_extras(asked, image)
+    refuse_unseen_extras(asked, image)
     stub = resolve.Stub.write(image, work)
     direct = [] if own is None else [f"{own.name} @ {own.path.resolve().as_uri()}"]
     pins = resolve.missing([*map(str, asked), *direct], stub, dated)
@@ -193,6 +195,15 @@ def _entry(each: Wheel, why: str) -> WheelEntry:
         imports=each.imports,
         why=why,
     )
+
+
+def _refuse_namesakes(images: Sequence[KaggleImage]) -> None:
+    names = [image.name for image in images]
+    if len(set(names)) < len(names) or not names:
+        raise KaggleImageError(
+            f"a bundle needs one or more Kaggle images of different names, not {names}",
+            hint="a list from a file is called by the file's name: rename it",
+        )
 
 
 def _owner_of(out: Path) -> str | None:

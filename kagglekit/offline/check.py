@@ -10,7 +10,7 @@ from kagglekit.errors import BundleCheckError
 from kagglekit.offline import dataset, install, tools
 from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Manifest, Target
-from kagglekit.offline.resolve import Change, Stub
+from kagglekit.offline.resolve import Change, Stub, UnsatisfiableError
 
 
 def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
@@ -77,9 +77,10 @@ def _closure_problems(
     with tempfile.TemporaryDirectory() as scratch:
         stub = Stub.write(image, Path(scratch) / "stub")
         env = tools.without_settings(os.environ)
-        changes = stub.dry_run([*request, "-r", str(folder / target.lock)], env=env)
-    if isinstance(changes, str):
-        return tools.excerpt(changes)
+        try:
+            changes = stub.dry_run([*request, "-r", str(folder / target.lock)], env=env)
+        except UnsatisfiableError as refused:
+            return tools.excerpt(str(refused))
     bundled = {
         Change(wheel.name, wheel.version, "installed")
         for wheel in manifest.wheels

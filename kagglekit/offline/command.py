@@ -13,13 +13,16 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DESCRIPTION = "Build the offline bundle: what a Kaggle image lacks, ready to upload as a dataset."
 
 FIRST_CELL = """\
-import glob, os, runpy
+import glob
+import os
+import runpy
+
 root = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
 found = glob.glob(f"{{root}}/{slug}/install.py")
 found += glob.glob(f"{{root}}/datasets/*/{slug}/install.py")
 if not found:
     raise FileNotFoundError("attach the dataset {slug} to this notebook")
-runpy.run_path(found[0], run_name="__main__");"""
+_ = runpy.run_path(found[0], run_name="__main__")"""
 """A notebook's first cell; `{slug}` is the dataset's. It knows both layouts of Kaggle's mounts."""
 
 
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME|FILE",
         help=f"Kaggle image that the bundle must fit: {', '.join(image.names())}, or a file with"
-        f" its `pip freeze`; may be given several times (default: {image.DEFAULT})",
+        f" its `pip freeze --all`; may be given several times (default: {image.DEFAULT})",
     )
     parser.add_argument(
         "--requirements",

@@ -1,6 +1,6 @@
 """A Kaggle image as a list of versions, and the stub that stands in for it.
 
-The list is what `pip freeze` prints in a notebook, under a few header lines:
+The list is what `pip freeze --all` prints in a notebook, under a few header lines:
 
     # python: 3.12.13
     # glibc: 2.35
@@ -106,7 +106,7 @@ def load(name_or_path: str | Path) -> KaggleImage:
     """Read a Kaggle image's list: one that is shipped, by name, or a file.
 
     Args:
-        name_or_path: one of `names()`, or a file that holds what `pip freeze` printed in a
+        name_or_path: one of `names()`, or a file that holds what `pip freeze --all` printed in a
             notebook, with the lines `# python: 3.12` and `# glibc: 2.35` on top.
 
     Raises:
@@ -136,7 +136,7 @@ def parse(text: str, name: str) -> KaggleImage:
     r"""Read the text of a list.
 
     Args:
-        text: what `pip freeze` printed, with header lines.
+        text: what `pip freeze --all` printed, with header lines.
         name: what to call the image.
 
     Raises:
@@ -174,7 +174,7 @@ def parse(text: str, name: str) -> KaggleImage:
         raise KaggleImageError(
             f"the list of Kaggle image `{name}` cannot be read",
             problems=problems,
-            hint="print it with `pip freeze` in a fresh notebook and add the header lines",
+            hint="print it with `pip freeze --all` in a fresh notebook and add the header lines",
         )
     return KaggleImage(
         name=name,

@@ -23,8 +23,22 @@ from kagglekit.errors import (
 from kagglekit.offline import tools
 from kagglekit.offline.image import UNKNOWN_VERSION, KaggleImage
 
+_NEWER_UV = '`pip install --upgrade "uv>=0.13"`'
 _NO_WHEEL = ("no usable wheels", "no wheels with a matching", "no wheels are available")
 _UNKNOWN = ("was not found in", "there is no version of", "there are no versions of")
+
+
+class UnsatisfiableError(Exception):
+    """uv found no way to meet the requirements; holds what it said."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing uv would do: `action` is "installed" or "uninstalled"."""
+
+    name: str
+    version: str
+    action: str
 
 
 @dataclass(frozen=True)
@@ -48,17 +62,15 @@ class Stub:
 
     def dry_run(
         self, arguments: Sequence[str], env: Mapping[str, str] | None = None
-    ) -> "list[Change] | str":
+    ) -> list[Change]:
         """Ask uv what installing would change on the image.
 
         Args:
             arguments: further arguments of `uv pip install`.
             env: environment instead of this process's.
 
-        Returns:
-            The changes, or uv's explanation when nothing satisfies the requirements.
-
         Raises:
+            UnsatisfiableError: nothing satisfies the requirements.
             NetworkError: the index could not be reached.
             ToolError: uv failed in another way.
         """
@@ -67,7 +79,9 @@ class Stub:
         command += ["--dry-run", "--output-format", "json", *arguments]
         done = tools.call(command, cwd=self.folder, env=env)
         if done.returncode == 1:
-            return done.stderr
+            raise UnsatisfiableError(done.stderr)
+        if "unexpected argument '--output-format'" in done.stderr:
+            raise ToolError("this uv is too old", hint=_NEWER_UV)
         if done.returncode:
             raise ToolError("uv failed", problems=tools.excerpt(done.stderr))
         try:
@@ -76,32 +90,14 @@ class Stub:
                 Change(canonicalize_name(c["name"]), c["version"], c["action"]) for c in changes
             ]
         except (ValueError, KeyError, TypeError) as error:
-            raise ToolError(
-                f"uv's answer is not understood ({error!r})", hint="pip install --upgrade uv"
-            ) from error
-
-
-@dataclass(frozen=True)
-class Change:
-    """One thing uv would do: `action` is "installed" or "uninstalled"."""
-
-    name: str
-    version: str
-    action: str
+            raise ToolError(f"uv's answer is not understood ({error!r})", hint=_NEWER_UV) from error
 
 
 def target_arguments(image: KaggleImage) -> list[str]:
     """Return the arguments that make uv choose wheels for the image and not for this machine."""
-    glibc = image.glibc.replace(".", "_")
-    platform = f"x86_64-manylinux_{glibc}"
-    return [
-        "--only-binary",
-        ":all:",
-        "--python-version",
-        image.python,
-        "--python-platform",
-        platform,
-    ]
+    platform = f"x86_64-manylinux_{image.glibc.replace('.', '_')}"
+    target = ["--python-version", image.python, "--python-platform", platform]
+    return ["--only-binary", ":all:", *target]
 
 
 def missing(
@@ -126,25 +122,25 @@ def missing(
     """
     (stub.folder / "wanted.txt").write_text("".join(f"{line}\n" for line in wanted), "utf-8")
     request = ["-r", "wanted.txt", *arguments]
-    answer = stub.dry_run([*request, "-c", "constraints.txt"])
-    if isinstance(answer, str):
-        raise _reason(answer, stub, stub.dry_run(request))
-    if any(change.action != "installed" for change in answer):
-        raise _conflict("", stub, answer)
-    return [(change.name, change.version) for change in answer]
+    try:
+        changes = stub.dry_run([*request, "-c", "constraints.txt"])
+    except UnsatisfiableError as refused:
+        raise _reason(str(refused), stub, request) from refused
+    if any(change.action != "installed" for change in changes):
+        raise _conflict("", stub, changes)
+    return [(change.name, change.version) for change in changes]
 
 
-def _reason(explanation: str, stub: Stub, unbound: list[Change] | str) -> KagglekitError:
-    """Return the error for a request that uv refused.
+def _reason(explanation: str, stub: Stub, request: list[str]) -> KagglekitError:
+    """Return the error for a request that uv refused with this explanation.
 
-    Args:
-        explanation: why it was refused.
-        stub: the image.
-        unbound: the answer to the same request where the image may be changed: when that works,
-            the image was the obstacle.
+    The same request is made once more where the image may be changed: when that works, the image
+    was the obstacle.
     """
-    if not isinstance(unbound, str):
-        return _conflict(explanation, stub, unbound)
+    try:
+        return _conflict(explanation, stub, stub.dry_run(request))
+    except UnsatisfiableError as refused:
+        unbound = str(refused)
     problems = tools.excerpt(unbound)
     if any(sign in unbound for sign in _NO_WHEEL):
         return NoWheelError(
