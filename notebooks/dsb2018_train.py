@@ -11,10 +11,10 @@ import os
 import runpy
 
 root = os.environ.get("KAGGLEKIT_INPUT", "/kaggle/input")
-slug = "kagglekit-offline"
-found = [*glob.glob(f"{root}/{slug}/install.py"), *glob.glob(f"{root}/*/*/{slug}/install.py")]
+found = glob.glob(f"{root}/kagglekit-offline/install.py")
+found += glob.glob(f"{root}/datasets/*/kagglekit-offline/install.py")
 if not found:
-    raise FileNotFoundError(f"attach the dataset {slug} to this notebook")
+    raise FileNotFoundError("attach the dataset kagglekit-offline to this notebook")
 _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
