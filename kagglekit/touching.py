@@ -28,7 +28,7 @@ def cores(instances: Sequence[RLE], shape: tuple[int, int], rim: int = 1) -> RLE
 
     Returns:
         One mask, in which two different instances never touch. An instance too thin to have a core
-        keeps itself as a whole, unless that would touch another.
+        keeps its pixels that are near no other.
 
     Example:
         >>> a, b = RLE.from_text("1 9", (3, 6)), RLE.from_text("10 9", (3, 6))
@@ -40,11 +40,14 @@ def cores(instances: Sequence[RLE], shape: tuple[int, int], rim: int = 1) -> RLE
         y0, y1, x0, x1 = instance.bbox or (0, 0, 0, 0)
         labels[y0:y1, x0:x1][instance.window(y0, y1, x0, x1) > 0] = label
     around = np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)
-    as_float = labels.astype(np.float32)  # exact below 2**24; OpenCV erodes no integers that wide
-    same = cv2.erode(as_float, around) == cv2.dilate(as_float, around)
-    core = same & (labels > 0)
-    lost = np.setdiff1d(labels[labels > 0], labels[core])
-    alone = np.isin(labels, lost) & (cv2.dilate(core.astype(np.uint8), around) == 0)
+    own = labels.astype(np.float32)  # exact below 2**24; OpenCV takes no wider integers
+    highest = cv2.dilate(own, around)
+    inside = (labels > 0) & (highest == own)
+    core = inside & (cv2.erode(own, around) == own)
+    # Among instances only, without the background: whether another one is near.
+    alone = inside & (cv2.erode(np.where(own > 0, own, np.float32(np.inf)), around) == own)
+    lost = np.setdiff1d(labels, labels[core])
+    alone &= np.isin(labels, lost)
     return RLE.from_mask(core | alone)
 
 

@@ -1,0 +1,211 @@
+"""Whole rehearsals: the project's own notebooks, and planted faults in one that knows no kagglekit."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kagglekit import competitions
+from kagglekit.competitions import fake
+from kagglekit.errors import RehearsalError
+from kagglekit.offline import bundle, command, image
+from kagglekit.rehearsal import sandbox
+from kagglekit.rehearsal.judge import NO_CSV, SCORED, SCORING, THREW
+from kagglekit.rehearsal.rehearse import Plan, default_plan, rehearse
+
+ROOT = Path(__file__).parents[1]
+DSB = "data-science-bowl-2018"
+
+# A sound submit notebook of a stranger: Otsu's threshold, one row an image, encoded by hand.
+STRANGER = """\
+import csv, glob, os
+import cv2, numpy as np
+
+rows = []
+for path in sorted(glob.glob("/kaggle/input/competitions/data-science-bowl-2018/stage1_test/*/images/*.png")):
+    _, mask = cv2.threshold(cv2.imread(path, 0), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    if mask.mean() > 127:
+        mask = 255 - mask
+    flat = np.concatenate([[0], mask.T.flatten() > 0, [0]]).astype(int)
+    ends = np.flatnonzero(np.diff(flat)) + 1
+    ends[1::2] -= ends[::2]
+    image_id = os.path.basename(path)[:-4]
+    rows.append([image_id, " ".join(map(str, ends))])
+#%%
+with open("submission.csv", "w") as file:
+    csv.writer(file).writerows([["ImageId", "EncodedPixels"], *rows])
+"""
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    """The bundle of this checkout for the default Kaggle image."""
+    out = tmp_path_factory.mktemp("wheels") / "kagglekit-offline"
+    requirements = ROOT / "wheels" / "requirements.in"
+    return bundle.build(requirements, image.load(image.DEFAULT), out, command.CHECKOUT).folder
+
+
+@pytest.fixture(scope="session")
+def isolated():
+    if sandbox.isolation():
+        pytest.skip(f"not isolated here: {sandbox.isolation()}")
+
+
+def write_notebook(path, code):
+    cells = [
+        {"cell_type": "code", "id": f"c{i}", "metadata": {}, "outputs": [], "execution_count": None,
+         "source": cell}
+        for i, cell in enumerate(code.split("#%%\n"))
+    ]  # fmt: skip
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    path.write_text(
+        json.dumps({"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5})
+    )
+    return path
+
+
+def rehearse_code(code, tmp_path, built):
+    notebook = write_notebook(tmp_path / "stranger.ipynb", code)
+    plan = default_plan(notebook, None, out=tmp_path / "out", bundle=built)
+    return rehearse(plan, say=lambda line: None)
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_a_strangers_sound_notebook_passes(tmp_path, built, isolated):
+    report = rehearse_code(STRANGER, tmp_path, built)
+    assert report.passed, report
+    assert [v.kaggle_says for v in report.verdicts.values()] == [SCORED, SCORED]
+    dice = report.verdicts["hidden"].score.union_dice
+    assert len(dice) == 3
+    assert min(dice.values()) > 0.5
+    assert [step.name for step in report.steps] == ["data", "bundle", "replica", "visible", "hidden"]
+    assert len(report.pictures) == 3
+    assert "PASSED" in (tmp_path / "out" / "report.html").read_text()
+
+
+FAULTS = {
+    "network call": (
+        ("rows = []", "import urllib.request\nurllib.request.urlopen('http://example.com/weights.pth')"),
+        "visible",
+        THREW,
+        "the notebook needs the network: it tried to reach example.com "
+        "(`urllib.request.urlopen('http://example.com/weights.pth')`)",
+    ),
+    "missing wheel": (
+        ("import csv, glob, os", "import csv, glob, os\nimport ttach"),
+        "visible",
+        THREW,
+        "cell 0, `import ttach`: `ttach` is neither in the Kaggle image nor in the bundle",
+    ),
+    "hard-coded id": (
+        ("image_id = os.path.basename(path)[:-4]", "image_id = 'VISIBLE_ID'"),
+        "hidden",
+        SCORING,
+        "1 row(s) are of the visible test, e.g. id `VISIBLE_ID`, and not of the hidden one, which has "
+        "3 other images: the ids are hard-coded",
+    ),
+    "wrong order": (
+        ("mask.T.flatten()", "mask.flatten()"),
+        "visible",
+        None,
+        "wrong order",
+    ),
+    "no submission.csv": (
+        ('open("submission.csv", "w")', 'open("predictions.csv", "w")'),
+        "visible",
+        NO_CSV,
+        "the notebook ended without writing /kaggle/working/submission.csv; it wrote predictions.csv",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_named(tmp_path, built, isolated, fault):
+    (old, new), where, kaggle_says, cause = FAULTS[fault]
+    [visible_id] = fake.make(competitions.load(DSB), tmp_path / "peek", seed=0, test=1)
+    assert STRANGER.count(old) == 1
+    code = STRANGER.replace(old, new).replace("VISIBLE_ID", visible_id)
+    report = rehearse_code(code, tmp_path, built)
+    assert not report.passed
+    verdict = report.verdicts[where]
+    assert not verdict.passed
+    assert cause.replace("VISIBLE_ID", visible_id) in verdict.cause
+    assert kaggle_says is None or verdict.kaggle_says == kaggle_says
+    assert verdict.hint
+    if where == "hidden":
+        assert report.verdicts["visible"].passed  # it looked fine until the test was another
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_the_main_job_in_small(tmp_path, built, isolated):
+    """The README's first command, with less training: its own notebooks train, submit and score."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kagglekit.cli", "rehearse", "--minutes", "0.3", "--bundle", built,
+         "--out", tmp_path / "out"],
+        capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "PASSED: this notebook is fit to submit" in done.stdout
+    assert (tmp_path / "out" / "train" / "unet.safetensors").is_file()
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+
+
+@pytest.mark.slow
+def test_the_nuclei_notebooks_run_as_plain_python(tmp_path):
+    comp = competitions.load(DSB)
+    fake.make(comp, tmp_path / "input" / "competitions" / DSB, train=9, test=2)
+    installer = tmp_path / "input" / "datasets" / "you" / "kagglekit-offline" / "install.py"
+    installer.parent.mkdir(parents=True)
+    installer.write_text("pass  # kagglekit is importable here already")
+    settings = {"KAGGLEKIT_INPUT": str(tmp_path / "input"), "KAGGLEKIT_MINUTES": "0.2"}
+    trained = tmp_path / "input" / "dsb2018-train"
+    trained.mkdir()
+    for name, folder in (("dsb2018_train", trained), ("dsb2018_submit", tmp_path)):
+        done = subprocess.run(
+            [sys.executable, ROOT / "notebooks" / f"{name}.py"],
+            cwd=folder, env={**os.environ, **settings}, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    data = comp.find_data(tmp_path / "input" / "competitions" / DSB)
+    from kagglekit import submission
+
+    assert submission.validate(tmp_path / "submission.csv", comp, data) == []
+
+
+def test_a_folder_that_something_else_wrote_is_not_cleared(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    plan = Plan(tmp_path / "a.ipynb", competitions.load(DSB), image.DEFAULT, tmp_path)
+    with pytest.raises(RehearsalError) as raised:
+        rehearse(plan)
+    assert str(raised.value) == (
+        f"`{tmp_path}` exists and was not written by a rehearsal\nhint: give another folder as --out"
+    )
+    assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_the_default_is_the_kidney_competition(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    plan = default_plan(None, None)
+    assert plan.notebook == Path("notebooks/hubmap_kidney_submit.ipynb")
+    assert plan.comp.slug == "hubmap-kidney-segmentation"
+    assert plan.out == ROOT / "rehearsals" / "hubmap-kidney-segmentation"
+
+
+def test_a_notebook_says_its_competition(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    plan = default_plan(Path("notebooks/dsb2018_submit.ipynb"), None)
+    assert plan.comp.slug == DSB
+
+
+def test_a_notebook_that_is_not_there(tmp_path):
+    with pytest.raises(RehearsalError) as raised:
+        default_plan(tmp_path / "no.ipynb", None)
+    assert str(raised.value) == f"there is no notebook at `{tmp_path / 'no.ipynb'}`"
