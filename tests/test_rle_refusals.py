@@ -19,9 +19,9 @@ def sign(text):
 
 
 TEXTS = {
-    "5": one("(`5`): has no length: 1 numbers are not pairs"),
+    "5": one("(`5`): has no length; the count of numbers, 1, is odd"),
     "1 3 10": f"{HEAD}1 of 2 runs are wrong\n"
-    f"  - run 2 (`10`): has no length: 3 numbers are not pairs\n{PAIRS}",
+    f"  - run 2 (`10`): has no length; the count of numbers, 3, is odd\n{PAIRS}",
     "0 3": one("(`0 3`): starts at 0; the first pixel is 1"),
     "-3 2": one("(`-3 2`): starts at -3; the first pixel is 1"),
     "3 0": one("(`3 0`): is 0 pixels long; the shortest run has 1"),
@@ -61,7 +61,7 @@ TEXTS = {
         "ends at pixel 18446744073709551613, past the last pixel 25"
     ),
     "-": one("(`-`): `-` is not an integer", sign("-")),
-    "-1": one("(`-1`): has no length: 1 numbers are not pairs", sign("-1")),
+    "-1": one("(`-1`): has no length; the count of numbers, 1, is odd", sign("-1")),
     "1 0": one("(`1 0`): is 0 pixels long; the shortest run has 1", sign("1 0")),
     "authentic": one("(`authentic`): `authentic` is not an integer", sign("authentic")),
 }
@@ -305,7 +305,7 @@ CALLS = {
     "gaps without a length": (
         lambda: Dialect(form="gaps").read("3", (5, 5)),
         f"{HEAD}gaps are whole numbers from 0 to 25",
-        "  - 1 numbers are not pairs of gap and length",
+        "  - the count of numbers, 1, is odd: gaps and lengths are pairs",
     ),
     "counts that are too short": (
         lambda: Dialect(form="counts").read("3 4", (5, 5)),
@@ -344,9 +344,9 @@ CALLS = {
         "hint: a prediction string holds `class confidence mask` triples: pass the mask alone",
     ),
     "not zlib": (
-        lambda: Dialect(form="open-images").read("AAAA", (5, 5)),
+        lambda: Dialect(form="open-images").read("eJwA", (5, 5)),
         f"{HEAD}not zlib and base64 over COCO's counts "
-        "(Error -3 while decompressing data: incorrect header check)",
+        "(Error -5 while decompressing data: incomplete or truncated stream)",
         "hint: a prediction string holds `class confidence mask` triples: pass the mask alone",
     ),
 }

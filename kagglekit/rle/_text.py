@@ -105,7 +105,7 @@ def _problems(tokens: list[str], pixels: int, base: int) -> list[str]:
             problems.append(f"{name}: `{junk[0]}` is not an integer")
             continue
         if len(pair) == 1:
-            problems.append(f"{name}: has no length: {len(tokens)} numbers are not pairs")
+            problems.append(f"{name}: has no length; the count of numbers, {len(tokens)}, is odd")
             continue
         start, length = int(pair[0]), int(pair[1])
         end = start + length - 1
