@@ -16,7 +16,9 @@ _EMPTY_SIGNS = ("-", "-1", "0", "1 0", "0 0", "authentic")  # what competitions 
 
 def is_missing(text: Any) -> bool:
     """Say whether this is how pandas gives an empty cell: None, NaN or NA."""
-    return text is None or repr(text) == "<NA>" or (isinstance(text, float) and text != text)
+    if isinstance(text, (float, np.floating)):
+        return bool(np.isnan(text))
+    return text is None or repr(text) == "<NA>"
 
 
 def parse(text: str, pixels: int, where: str, base: int = 1) -> Runs:
