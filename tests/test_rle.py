@@ -214,6 +214,13 @@ def test_resize_goes_both_ways_at_once():
         assert_is(RLE.from_mask(mask, order).resize((2, 10)), expected, order)
 
 
+def test_a_builder_can_be_used_again():
+    builder = RLEBuilder((2, 3), "C")
+    for value in (0, 1, 255):
+        builder.push(np.full((2, 3), value, np.uint8))
+        assert builder.finish().area == 6 * (value > 0)
+
+
 def test_equal_means_the_same_pixels_in_either_order():
     mask = np.array([[1, 1, 0], [0, 1, 0]], bool)
     rle = RLE.from_mask(mask)

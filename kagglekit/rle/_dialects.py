@@ -85,7 +85,7 @@ class Dialect:
         rle = rle.reorder(self.order)
         runs = (rle.starts, rle.lengths)
         if self.form == "pairs":
-            return _text.write(rle.starts + (self.base - 1), rle.lengths)
+            return _text.write(rle.starts, rle.lengths, self.base)
         counts = _coco.to_counts(runs, rle.shape[0] * rle.shape[1])
         if self.form == "gaps":
             counts = counts[: 2 * len(rle)]
