@@ -56,7 +56,7 @@ class RLEBuilder:
             self._scan.push(rows)
 
     def finish(self) -> RLE:
-        """Return the mask that was pushed.
+        """Return the mask that was pushed; the builder is ready for another one.
 
         Raises:
             RLEError: rows are missing.
@@ -67,4 +67,5 @@ class RLEBuilder:
                 f"{self._scan.rows_seen} of {height} rows were pushed",
                 hint="push the missing rows; background is np.zeros((n, width), bool)",
             )
-        return trusted(from_toggles(self._scan.toggles()), self.shape, self.order)
+        done, self._scan = self._scan, scan(self.shape, self.order)
+        return trusted(from_toggles(done.toggles()), self.shape, self.order)

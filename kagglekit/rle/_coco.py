@@ -43,7 +43,8 @@ def from_counts(counts: Ints, pixels: int, where: str) -> Runs:
 def cancel_repeats(toggles: Ints) -> Ints:
     """Drop runs and gaps without a pixel: a position counts if it occurs an odd number of times."""
     positions, times = np.unique(toggles, return_counts=True)
-    return positions[times % 2 == 1]
+    odd: Ints = positions[times % 2 == 1]
+    return odd
 
 
 def compress(counts: Ints) -> str:

@@ -85,7 +85,7 @@ class Dialect:
         rle = rle.reorder(self.order)
         runs = (rle.starts, rle.lengths)
         if self.form == "pairs":
-            return _text.write(rle.starts + (self.base - 1), rle.lengths)
+            return _text.write(rle.starts, rle.lengths, self.base)
         counts = _coco.to_counts(runs, rle.shape[0] * rle.shape[1])
         if self.form == "gaps":
             counts = counts[: 2 * len(rle)]
@@ -119,7 +119,7 @@ def _read_counts(text: str, form: Form, pixels: int, where: str) -> Runs:
         if not (token.isascii() and token.isdigit()) or int(token) > pixels
     ]
     if form == "gaps" and len(tokens) % 2:
-        problems.append(f"{len(tokens)} numbers are not pairs of gap and length")
+        problems.append(f"the count of numbers, {len(tokens)}, is odd: gaps and lengths are pairs")
     if problems:
         raise RLEError(
             f"{where}: {form} are whole numbers from 0 to {pixels}",

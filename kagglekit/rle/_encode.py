@@ -18,7 +18,7 @@ from kagglekit.rle._speed import compiled
 
 Inspect = Callable[[Mask], None]
 
-_BLOCK = 1 << 18  # pixels compared at a time: both rows and the result stay in the core's cache
+_BLOCK = 1 << 19  # pixels compared at a time: both rows and the result stay in the core's cache
 
 
 def check_rows(rows: Mask, name: str) -> None:
@@ -86,7 +86,7 @@ class ChangesAcross:
         self._found.append(found)
 
     def toggles(self) -> Ints:
-        """Return all toggles, sorted, once the last row was pushed."""
+        """Give away all toggles, sorted, once the last row was pushed."""
         if self._first is None or self._last is None:
             return NO_INTS
         before = np.zeros_like(self._last)
@@ -95,6 +95,8 @@ class ChangesAcross:
         if self._last[-1]:
             found.append(np.array([self.height * self.width]))
         toggles = np.concatenate(found)
+        found.clear()  # or every toggle is kept twice while the caller makes runs of them
+        self._found.clear()
         toggles.sort()
         return toggles
 
@@ -136,7 +138,7 @@ class ChangesAlong:
         self.rows_seen += len(rows)
 
     def toggles(self) -> Ints:
-        """Return all toggles, sorted, once the last row was pushed."""
+        """Give away all toggles, sorted, once the last row was pushed."""
         end = [np.array([self.height * self.width])] if self._last_pixel else []
         return np.concatenate([NO_INTS, *self._found, *end])
 

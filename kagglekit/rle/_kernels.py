@@ -54,10 +54,10 @@ def _put(number, text, at):
 
 @njit(nogil=True)
 def write_pairs(starts, lengths, text):
-    """Write 1-based pairs as ASCII, each number with a space behind; return the bytes used."""
+    """Write pairs as ASCII, each number with a space behind; return the bytes used."""
     at = 0
     for i in range(len(starts)):
-        at = _put(starts[i] + 1, text, at)
+        at = _put(starts[i], text, at)
         at = _put(lengths[i], text, at)
     return at
 

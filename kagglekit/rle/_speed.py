@@ -5,7 +5,6 @@ Importing numba and compiling a kernel costs seconds, so a kernel is compiled on
 loop has done that much work in this process: at worst the total is twice the better choice.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 _COMPILE_COST = 2e9  # nanoseconds: importing numba and compiling one kernel
 
 _choice: bool | None = None
-_spent: Counter[str] = Counter()
+_spent: dict[str, float] = {}
 
 
 def use_numba(choice: bool | None) -> None:
@@ -39,7 +38,7 @@ def compiled(name: str, cost: float) -> Callable[..., Any] | None:
     """
     if _choice is False:
         return None
-    _spent[name] += int(cost)
+    _spent[name] = _spent.get(name, 0.0) + cost
     if _choice is None and _spent[name] < _COMPILE_COST:
         return None
     try:

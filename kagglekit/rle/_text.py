@@ -1,6 +1,8 @@
 """Kaggle's text `start length start length …`, 1-based, and what can be wrong with it."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Runs
 from kagglekit.rle._speed import compiled
 
+_PIECE = 1 << 14  # runs turned into text at a time
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _EMPTY_SIGNS = ("-", "-1", "0", "1 0", "0 0", "authentic")  # what competitions write instead of ''
@@ -16,7 +19,9 @@ _EMPTY_SIGNS = ("-", "-1", "0", "1 0", "0 0", "authentic")  # what competitions 
 
 def is_missing(text: Any) -> bool:
     """Say whether this is how pandas gives an empty cell: None, NaN or NA."""
-    return text is None or repr(text) == "<NA>" or (isinstance(text, float) and text != text)
+    if isinstance(text, (float, np.floating)):
+        return bool(np.isnan(text))
+    return text is None or repr(text) == "<NA>"
 
 
 def parse(text: str, pixels: int, where: str, base: int = 1) -> Runs:
@@ -105,7 +110,7 @@ def _problems(tokens: list[str], pixels: int, base: int) -> list[str]:
             problems.append(f"{name}: `{junk[0]}` is not an integer")
             continue
         if len(pair) == 1:
-            problems.append(f"{name}: has no length: {len(tokens)} numbers are not pairs")
+            problems.append(f"{name}: has no length; the count of numbers, {len(tokens)}, is odd")
             continue
         start, length = int(pair[0]), int(pair[1])
         end = start + length - 1
@@ -124,15 +129,22 @@ def _problems(tokens: list[str], pixels: int, base: int) -> list[str]:
     return problems
 
 
-def write(starts: Ints, lengths: Ints) -> str:
-    """Return the 1-based pairs as text."""
+def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
+    """Return the pairs as text; `base` is the number of the first pixel."""
+    starts = starts + base
     kernel = compiled("write_pairs", 150 * len(starts))
-    if kernel is not None and len(starts):
-        most = len(str(starts[-1] + lengths[-1])) + 1
-        text = np.empty(2 * most * len(starts), np.uint8)
-        used = kernel(starts, lengths, text)
-        return text[: used - 1].tobytes().decode("ascii")
-    numbers = np.empty(2 * len(starts), np.int64)
-    numbers[0::2] = starts + 1
-    numbers[1::2] = lengths
-    return ("%d " * len(numbers) % tuple(numbers.tolist()))[:-1]
+    put = _put_with_numpy if kernel is None else partial(_put_with, kernel)
+    # A piece at a time, because Python's integers take ten times the memory of their digits.
+    cuts = range(0, len(starts), _PIECE)
+    return "".join(put(starts[i : i + _PIECE], lengths[i : i + _PIECE]) for i in cuts)[:-1]
+
+
+def _put_with_numpy(starts: Ints, lengths: Ints) -> str:
+    numbers = np.stack([starts, lengths], axis=1).ravel()
+    return "%d " * len(numbers) % tuple(numbers.tolist())
+
+
+def _put_with(kernel: Callable[..., int], starts: Ints, lengths: Ints) -> str:
+    digits = len(str(starts[-1] + lengths[-1]))
+    text = np.empty(2 * (digits + 1) * len(starts), np.uint8)
+    return text[: kernel(starts, lengths, text)].tobytes().decode("ascii")
