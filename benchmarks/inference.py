@@ -1,7 +1,7 @@
 """How much memory and time `predict_mask` needs on a slide of 12,000 x 9,000 pixels.
 
     uv run python benchmarks/inference.py            # prints the table
-    uv run python benchmarks/inference.py --write    # and keeps it in benchmarks/results/inference.md
+    uv run python benchmarks/inference.py --write    # and keeps it in benchmarks/results/
 
 The slide is a tiled LZW TIFF of smooth noise, 324 MB of pixels. Memory is the peak resident set of
 the process minus what it had with the model loaded and warmed up; the floor is the same network on
@@ -91,7 +91,7 @@ def main() -> None:
         "# Sliding-window inference, 12,000 x 9,000 RGB, window 512, overlap 64",
         "",
         f"{date.today()}, {platform.processor() or platform.machine()}, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}, a U-Net of width 8, depth 2",
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, U-Net of width 8, depth 2",
         "",
         "| what | seconds | peak MB above the loaded model |",
         "|---|---|---|",

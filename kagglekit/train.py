@@ -27,8 +27,8 @@ def fit(
 
     AdamW on `bce_dice_loss`; the learning rate rises over the first tenth of the time and falls to
     nothing at the end, so the time given is used whatever the machine. Each batch is seen in one of
-    the square's eight symmetries and with each sample's colours scaled a little: tissue has no
-    right way up, and stains and lamps differ.
+    the square's eight symmetries, its light scaled by about a tenth and its colours by half of that:
+    tissue has no right way up, and lamps and stains differ.
 
     Args:
         model: on the device to train on.
@@ -61,7 +61,8 @@ def fit(
             group["lr"] = peak_lr * min(0.05 + 10 * done, 1 - done)
         chosen = torch.multinomial(weights, batch_size, replacement=True)
         view = symmetries[int(torch.randint(len(symmetries), ()))]
-        light = 1 + 0.2 * torch.randn(batch_size, images.shape[1], 1, 1)
+        light = 1 + 0.1 * torch.randn(batch_size, 1, 1, 1)
+        light = light + 0.05 * torch.randn(batch_size, images.shape[1], 1, 1)
         x = (view.apply(images[chosen]) * light).clamp(0, limit).to(device)
         loss = bce_dice_loss(model(x), view.apply(masks[chosen]).to(device))
         optimizer.zero_grad()

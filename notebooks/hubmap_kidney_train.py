@@ -43,9 +43,7 @@ for image_id in (i for i in labelled if i not in valid):
         images.append(torch.from_numpy(x).permute(0, 3, 1, 2))  # (N, 3, 128, 128) uint8
         masks.append(torch.from_numpy(y))  # (N, 1, 128, 128) uint8
 images, masks = torch.cat(images), torch.cat(masks)
-print(
-    f"{len(images)} tiles of {len(labelled) - len(valid)} slides, {masks.float().mean():.1%} glomeruli"
-)
+print(f"{len(images)} tiles, {masks.float().mean():.1%} of their pixels glomeruli")
 
 # %%
 model = models.build(RECIPE).to(DEVICE)

@@ -57,7 +57,9 @@ class FirstChannel(nn.Module):
 
 def identity(planes=1, **recipe):
     recipe = {"window": 64, "stride": 32} | recipe
-    return Model(FirstChannel(planes), Recipe(classes=planes, mean=(0.0,), std=(1.0,), **recipe)).eval()
+    return Model(
+        FirstChannel(planes), Recipe(classes=planes, mean=(0.0,), std=(1.0,), **recipe)
+    ).eval()
 
 
 def small_unet(scale=1, seed=0, in_channels=3):
@@ -129,7 +131,9 @@ def test_equals_the_plain_whole_array_way_to_the_pixel(slide_of, shape, scale):
     sample = torch.from_numpy(smooth_picture((96, 96))).permute(2, 0, 1)[None]
     with torch.inference_mode():  # in the middle of what this untrained network says, on no value
         threshold = float(model(sample).sigmoid().median()) + 3e-3
-    mask = predict_mask(model, slide_of(pixels), min_overlap=32, threshold=threshold, progress=False)
+    mask = predict_mask(
+        model, slide_of(pixels), min_overlap=32, threshold=threshold, progress=False
+    )
     expected = whole_array(model, pixels, 32, threshold)
     assert mask.order == "F"
     assert np.array_equal(mask.to_mask(), expected)

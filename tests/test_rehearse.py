@@ -82,7 +82,13 @@ def test_a_strangers_sound_notebook_passes(tmp_path, built, isolated):
     dice = report.verdicts["hidden"].score.union_dice
     assert len(dice) == 3
     assert min(dice.values()) > 0.5
-    assert [step.name for step in report.steps] == ["data", "bundle", "replica", "visible", "hidden"]
+    assert [step.name for step in report.steps] == [
+        "data",
+        "bundle",
+        "replica",
+        "visible",
+        "hidden",
+    ]
     assert len(report.pictures) == 3
     assert "PASSED" in (tmp_path / "out" / "report.html").read_text()
 

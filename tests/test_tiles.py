@@ -40,7 +40,7 @@ def test_tiles_hold_pixels_and_masks_of_the_same_place(slide):
 
 
 def test_at_a_scale_pixels_are_averaged_and_masks_decided_by_half(slide):
-    slide, pixels = slide
+    slide, _ = slide
     mask = np.zeros(slide.shape, np.uint8)
     mask[0:2, 0:1] = 1  # half of the cell at the corner
     mask[4:5, 4:5] = 1  # a quarter of another

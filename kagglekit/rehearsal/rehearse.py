@@ -3,31 +3,31 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kagglekit import competitions, instances, plots, slides, submission
-from kagglekit.competitions.data import Data, decode_texts
+from kagglekit import competitions
 from kagglekit.competitions.profile import Profile
 from kagglekit.errors import RehearsalError
 from kagglekit.offline import bundle, check, command
 from kagglekit.offline import image as images
 from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.image import KaggleImage
-from kagglekit.offline.manifest import Manifest
-from kagglekit.rehearsal import notebooks, sandbox, stage
+from kagglekit.rehearsal import notebooks, pictures, sandbox, stage
 from kagglekit.rehearsal.judge import explain, judge
 from kagglekit.rehearsal.replica import Replica, make_replica
 from kagglekit.rehearsal.report import Report, Step, write
+from kagglekit.rehearsal.stage import Test
 
 _RUNNER = Path(__file__).parent / "inside" / "runner.py"
 _OWNER = "you"  # whose datasets the rehearsed /kaggle/input shows
-_PICTURES = 6
 
 Say = Callable[[str], None]
+Outcome = dict[str, Any]
+Attempts = tuple[dict[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -78,112 +78,158 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
             f"not isolated ({sandbox.isolation()}): inputs were shown through KAGGLEKIT_INPUT and "
             "were writable, and the network was refused in Python only"
         )
-    with _step(report, say, "data") as told:
-        tests = _stage(plan)
-        told(_describe(tests, synthetic=plan.data is None))
-    with _step(report, say, "bundle") as told:
-        built = _bundle(plan, image)
-        wheels = built.manifest.wheels
-        report.bundle = [(wheel.name, wheel.version, wheel.size) for wheel in wheels]
-        told(f"{len(wheels)} wheels, {built.manifest.size / 1e6:.2f} MB, for {image.name}")
-    train_notebook = notebooks.sibling(plan.notebook) if plan.trained is None else None
-    with _step(report, say, "replica") as told:
-        roots = {*built.manifest.requirements, *built.manifest.target(image.name).expects}
-        for notebook in filter(None, (plan.notebook, train_notebook)):
-            roots |= notebooks.packages(notebook, image)
-        replica = make_replica(image, roots, [wheel.name for wheel in wheels])
-        report.remarks += replica.warnings
-        told(f"Python {replica.python}, {len(replica.packages)} packages at the image's versions")
-
-    slug = plan.comp.slug
-    inputs = {f"datasets/{_OWNER}/{built.folder.name}": built.folder}
-    inputs |= {f"datasets/{_OWNER}/{folder.name}": folder for folder in plan.attach}
-    session = _Session(plan, replica, say, report)
-    trained = plan.trained
-    if train_notebook:
-        trained = plan.out / "train"
-        outcome, attempts = session.run(
-            "train", train_notebook, inputs | {f"competitions/{slug}": tests[0].tree}
-        )
-        if not outcome["ok"]:
-            cause, hint = explain(outcome, attempts)
-            report.failure = f"the training notebook failed in {cause}\nhint: {hint}"
+    steps = _Steps(plan, report, say)
+    tests = steps.data()
+    built = steps.bundle(image)
+    replica = steps.replica(image, built)
+    inputs = {f"datasets/{_OWNER}/{folder.name}": folder for folder in (built.folder, *plan.attach)}
+    trained = steps.train(replica, inputs, tests[0])
     if trained:
-        name = notebooks.slug(train_notebook or notebooks.train_name(plan.notebook))
-        inputs[name] = trained
-    if not report.failure:
-        for hidden, test in enumerate(tests):
-            outcome, attempts = session.run(
-                test.name, plan.notebook, inputs | {f"competitions/{slug}": test.tree}, bool(hidden)
-            )
-            working = plan.out / test.name
-            verdict = judge(outcome, attempts, working, plan.comp, tests, bool(hidden))
-            report.verdicts[test.name] = verdict
-            if hidden and verdict.score:
-                report.pictures = _pictures(plan, test)
+        inputs[notebooks.slug(notebooks.train_name(plan.notebook))] = trained
+    for hidden, test in enumerate(tests):
+        if report.failure or not all(verdict.passed for verdict in report.verdicts.values()):
+            break  # what has failed once would only fail again
+        steps.submit(replica, inputs, tests, bool(hidden))
+        verdict = report.verdicts[test.name]
+        if verdict.score:
+            path = plan.out / test.name / "submission.csv"
+            report.pictures = pictures.draw(path, plan.comp, test, verdict.score)
     write(report, plan.out / "report.html")
     return report
 
 
 @dataclass(frozen=True)
-class _Session:
-    """Runs notebooks, each in a fresh copy of the replica, and notes how it went."""
+class _Steps:
+    """The steps of one rehearsal; each notes in the report what came of it."""
 
     plan: Plan
-    replica: Replica
-    say: Say
     report: Report
+    say: Say
 
-    def run(
-        self, name: str, notebook: Path, inputs: dict[str, Path], hidden: bool = False
-    ) -> tuple[dict[str, Any], tuple[dict[str, str], ...]]:
-        """Run one notebook; return what the runner wrote and the connections that were tried."""
+    def data(self) -> tuple[Test, Test]:
+        """Make the competition trees of the two tests."""
+        plan, trees = self.plan, self.plan.out / "trees"
+        with self._step("data") as told:
+            if plan.data is None:
+                tests, source = stage.from_fake(plan.comp, trees), "synthetic images"
+            else:
+                data = plan.comp.find_data(plan.data)
+                tests, source = stage.from_data(plan.comp, data, trees), "held-out labelled images"
+            visible, hidden = (len(test.truth) for test in tests)
+            told(f"{visible} in the visible test, {hidden} in the hidden one, {source}")
+        return tests
+
+    def bundle(self, image: KaggleImage) -> Bundle:
+        """Take the given bundle after checking it, or build the one that would be uploaded."""
+        given, wheels = self.plan.bundle, command.CHECKOUT / "wheels"
+        with self._step("bundle") as told:
+            if given:
+                built = Bundle(given, check.check_bundle(given, image))
+            elif wheels.is_dir():
+                out = wheels / "kagglekit-offline"
+                built = bundle.build(wheels / "requirements.in", image, out, command.CHECKOUT)
+            else:
+                raise RehearsalError(
+                    "kagglekit runs here from an installed wheel, which cannot bundle itself",
+                    hint="run it from a clone, or give --bundle",
+                )
+            made = built.manifest
+            self.report.bundle = [(wheel.name, wheel.version, wheel.size) for wheel in made.wheels]
+            told(f"{len(made.wheels)} wheels, {made.size / 1e6:.2f} MB, for {image.name}")
+        return built
+
+    def replica(self, image: KaggleImage, built: Bundle) -> Replica:
+        """Build the replica of the image, as far as bundle and notebooks can reach it."""
+        made = built.manifest
+        with self._step("replica") as told:
+            roots = {*made.requirements, *made.target(image.name).expects}
+            for notebook in (self.plan.notebook, notebooks.train_name(self.plan.notebook)):
+                if notebook.is_file():
+                    roots |= notebooks.packages(notebook, image)
+            replica = make_replica(image, roots, [wheel.name for wheel in made.wheels])
+            self.report.remarks += replica.warnings
+            count = len(replica.packages)
+            told(f"Python {replica.python}, {count} packages at the image's versions")
+        return replica
+
+    def train(self, replica: Replica, inputs: Mapping[str, Path], test: Test) -> Path | None:
+        """Run the training notebook, if there is one to run; return the folder with its output."""
+        notebook = notebooks.sibling(self.plan.notebook)
+        if self.plan.trained or notebook is None:
+            return self.plan.trained
+        outcome, attempts = self._run("train", notebook, replica, self._with(inputs, test))
+        if not outcome["ok"]:
+            cause, hint = explain(outcome, attempts)
+            self.report.failure = f"the training notebook failed in {cause}\nhint: {hint}"
+        return self.plan.out / "train"
+
+    def submit(
+        self, replica: Replica, inputs: Mapping[str, Path], tests: tuple[Test, Test], hidden: bool
+    ) -> None:
+        """Run the submit notebook on one of the tests and judge what it hands in."""
+        test = tests[hidden]
+        rerun = {"KAGGLE_IS_COMPETITION_RERUN": "1"} if hidden else {}
+        outcome, attempts = self._run(
+            test.name, self.plan.notebook, replica, self._with(inputs, test), rerun
+        )
+        working = self.plan.out / test.name
+        verdict = judge(outcome, attempts, working, self.plan.comp, tests, hidden)
+        self.report.verdicts[test.name] = verdict
+
+    def _with(self, inputs: Mapping[str, Path], test: Test) -> dict[str, Path]:
+        return {**inputs, f"competitions/{self.plan.comp.slug}": test.tree}
+
+    def _run(
+        self,
+        name: str,
+        notebook: Path,
+        replica: Replica,
+        inputs: Mapping[str, Path],
+        settings: Mapping[str, str] | None = None,
+    ) -> tuple[Outcome, Attempts]:
+        """Run a notebook in a fresh copy of the replica: its outcome, and connections it tried."""
         working, scratch = self.plan.out / name, self.plan.out / "scratch" / name
-        for folder in (working, scratch):
-            folder.mkdir(parents=True)
-        runnable = notebooks.as_ipynb(notebook, scratch)
+        working.mkdir()
+        scratch.mkdir(parents=True)
+        settings = {"KAGGLEKIT_MINUTES": str(self.plan.minutes), **(settings or {})}
         result = scratch / "result.json"
-        with _step(self.report, self.say, name) as told:
-            environment = self.replica.clone(scratch / "venv")
-            lines: list[str] = []
+        lines: list[str] = []
 
-            def on_line(line: str) -> None:
-                lines.append(line)
-                if line.strip():
-                    self.say(f"      | {line}")
+        def on_line(line: str) -> None:
+            lines.append(line)
+            if line.strip():
+                self.say(f"      | {line}")
 
-            settings = {"KAGGLEKIT_MINUTES": str(self.plan.minutes)}
-            if hidden:
-                settings["KAGGLE_IS_COMPETITION_RERUN"] = "1"
-            session = sandbox.Session(inputs, working, scratch, environment.folder, settings)
-            command = [str(environment.executable), str(_RUNNER), str(runnable), str(result)]
-            done = sandbox.run(command, session, on_line)
+        with self._step(name) as told:
+            runnable = notebooks.as_ipynb(notebook, scratch)
+            copy = replica.clone(scratch / "venv")
+            session = sandbox.Session(inputs, working, scratch, copy.folder, settings)
+            arguments = [str(copy.executable), str(_RUNNER), str(runnable), str(result)]
+            done = sandbox.run(arguments, session, on_line)
+            shutil.rmtree(copy.folder)
             if not result.is_file():
                 raise RehearsalError(
                     f"the notebook runner ended with status {done.status}", problems=lines[-15:]
                 )
-            outcome: dict[str, Any] = json.loads(result.read_text())
-            shutil.rmtree(environment.folder)
+            outcome: Outcome = json.loads(result.read_text())
+            result.with_suffix(".ipynb").replace(self.plan.out / f"{name}.ipynb")
             state = "ran" if outcome["ok"] else "FAILED in"
             told(f"{notebook.name} {state} {outcome['cells']} cells", outcome["peak_mb"])
-        executed = result.with_suffix(".ipynb")
-        executed.replace(self.plan.out / f"{name}.ipynb")
         return outcome, done.attempts
 
+    @contextmanager
+    def _step(self, name: str) -> Iterator[Callable[..., None]]:
+        """Time a step; the block calls what it is given with a few words on what came of it."""
+        self.say(f"[{len(self.report.steps) + 1}] {name} …")
+        started = time.monotonic()
 
-@contextmanager
-def _step(report: Report, say: Say, name: str) -> Iterator[Callable[..., None]]:
-    """Time a step; the block calls what it is given with a few words on what came of it."""
-    say(f"[{len(report.steps) + 1}] {name} …")
-    started = time.monotonic()
+        def told(words: str, peak_mb: float | None = None) -> None:
+            seconds = time.monotonic() - started
+            self.report.steps.append(Step(name, words, seconds, peak_mb))
+            memory = f", peak {peak_mb:.0f} MB" if peak_mb else ""
+            self.say(f"    {words}  ({seconds:.1f} s{memory})")
 
-    def told(words: str, peak_mb: float | None = None) -> None:
-        seconds = time.monotonic() - started
-        report.steps.append(Step(name, words, seconds, peak_mb))
-        memory = f", peak {peak_mb:.0f} MB" if peak_mb else ""
-        say(f"    {words}  ({seconds:.1f} s{memory})")
-
-    yield told
+        yield told
 
 
 def _clear(out: Path) -> None:
@@ -197,66 +243,6 @@ def _clear(out: Path) -> None:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     marker.touch()
-
-
-def _stage(plan: Plan) -> tuple[stage.Test, stage.Test]:
-    trees = plan.out / "trees"
-    if plan.data is None:
-        return stage.from_fake(plan.comp, trees)
-    return stage.from_data(plan.comp, plan.comp.find_data(plan.data), trees)
-
-
-def _bundle(plan: Plan, image: KaggleImage) -> Bundle:
-    """Take the given bundle after checking it, or build the one that would be uploaded."""
-    if plan.bundle:
-        check.check_bundle(plan.bundle, image)
-        return Bundle(plan.bundle, Manifest.read(plan.bundle))
-    wheels = command.CHECKOUT / "wheels"
-    if not wheels.is_dir():
-        raise RehearsalError(
-            "kagglekit runs here from an installed wheel, which cannot bundle itself",
-            hint="run it from a clone, or give --bundle",
-        )
-    return bundle.build(
-        wheels / "requirements.in", image, wheels / "kagglekit-offline", command.CHECKOUT
-    )
-
-
-def _describe(tests: tuple[stage.Test, stage.Test], synthetic: bool) -> str:
-    visible, hidden = (len(test.truth) for test in tests)
-    source = "synthetic images" if synthetic else "held out of the labelled images"
-    return f"{visible} in the visible test, {hidden} in the hidden one, {source}"
-
-
-def _pictures(plan: Plan, test: stage.Test) -> list[tuple[str, bytes]]:
-    """Draw the worst and the best images of the hidden test."""
-    data = plan.comp.find_data(test.tree)
-    path = plan.out / test.name / "submission.csv"
-    score = submission.score(path, plan.comp, data, test.truth)
-    ranked = sorted(score.per_image, key=lambda image: score.per_image[image])
-    chosen = (
-        ranked if len(ranked) <= _PICTURES else ranked[: _PICTURES // 2] + ranked[-_PICTURES // 2 :]
-    )
-    texts, paths = submission.read(path, plan.comp), data.test_images()
-    return [
-        (f"{image}: {score.per_image[image]:.3f}", _picture(plan, data, test, image, paths, texts))
-        for image in chosen
-    ]
-
-
-def _picture(
-    plan: Plan,
-    data: Data,
-    test: stage.Test,
-    image: str,
-    paths: dict[str, Path],
-    texts: dict[str, list[str]],
-) -> bytes:
-    shape = data.shape(paths[image])
-    predicted = instances.union(decode_texts(texts[image], shape, plan.comp), shape)
-    truth = instances.union(test.truth[image], shape)
-    with slides.open_slide(paths[image]) as slide:
-        return plots.as_png(plots.overlay(slide, predicted, truth))
 
 
 def default_plan(
