@@ -81,7 +81,8 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
     if not complete.is_file():
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _uv("venv", "--quiet", "--python", python, str(folder))
+        # Relocatable: else a clone's `pip` would begin with the path of this environment's Python.
+        _uv("venv", "--quiet", "--relocatable", "--python", python, str(folder))
         with tempfile.TemporaryDirectory() as scratch:
             listed = Path(scratch, "pins.txt")
             listed.write_text("\n".join(pins))
