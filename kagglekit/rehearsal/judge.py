@@ -6,7 +6,7 @@ error that ended the notebook, from the connections it tried, and from the rows 
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,17 +14,20 @@ from typing import Any, Literal
 from kagglekit import submission
 from kagglekit.competitions.data import Data
 from kagglekit.competitions.profile import Profile
-from kagglekit.errors import KagglekitError
+from kagglekit.errors import DataError
 from kagglekit.instances import union
 from kagglekit.rehearsal.stage import Test
 from kagglekit.rle import RLE
 from kagglekit.submission import Score
+from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR, WRONG_SCORE
 
 THREW = "Notebook Threw Exception"
-NO_CSV = "Submission CSV Not Found"
-SCORING = "Submission Scoring Error"
+EXCEEDED = "Notebook Exceeded Allowed Compute"
 SCORED = "Succeeded"
 WRONG_ORDER = "scored, but far below what was predicted"
+
+_TAKE_IDS = "take the ids from the test folder: Data.test_images()"
+_SHOWN = 10  # of many problems, files or connections
 
 _NETWORK_ERRORS = (
     "URLError", "HTTPError", "ConnectionError", "ConnectTimeout", "ProxyError", "gaierror",
@@ -78,10 +81,10 @@ def judge(
         The `Verdict`.
     """
     test = tests[hidden]
+    foreign = tests[0].truth.keys() - tests[1].truth.keys() if hidden else set()
     if not outcome["ok"]:
-        other_ids = tests[0].truth.keys() if hidden else ()
-        cause, hint = explain(outcome, attempts, other_ids)
-        return Verdict(False, THREW, cause, hint)
+        died = outcome["name"] == "DeadKernelError"
+        return Verdict(False, EXCEEDED if died else THREW, *explain(outcome, attempts, foreign))
     warnings = tuple(
         f"`{a['where']}` tried to reach {a['host']}; it went on without, but on Kaggle it may wait "
         "for a time-out first"
@@ -92,23 +95,37 @@ def judge(
         names = sorted(p.name for p in working.iterdir() if not p.name.startswith("."))
         cause = (
             "the notebook ended without writing /kaggle/working/submission.csv; "
-            f"it wrote {', '.join(names) or 'nothing'}"
+            f"it wrote {_first(names, ', ') or 'nothing'}"
         )
-        return Verdict(False, NO_CSV, cause, "write it with submission.Writer", None, warnings)
+        return Verdict(False, NOT_FOUND, cause, "write it with submission.Writer", None, warnings)
     data = comp.find_data(test.tree)
     problems = submission.validate(path, comp, data)
-    if problems:
-        cause = _name_hard_coded_ids(path, comp, tests, hidden) or "\n".join(problems[:10])
-        hint = "take the ids from the test folder: Data.test_images()" if hidden else ""
-        return Verdict(False, SCORING, cause, hint, None, warnings)
-    score = submission.score(path, comp, data, test.truth)
-    wrong_order = _wrong_order(path, comp, data, test.truth)
-    if wrong_order:
-        return Verdict(False, WRONG_ORDER, *wrong_order, score, warnings)
+    refused = [p.removeprefix(f"{SCORING_ERROR}: ") for p in problems if _is_refusal(p)]
+    if refused:
+        hard_coded = _name_hard_coded_ids(path, comp, foreign, len(test.truth))
+        cause, hint = (hard_coded, _TAKE_IDS) if hard_coded else (_first(refused, "\n"), "")
+        return Verdict(False, SCORING_ERROR, cause, hint, None, warnings)
+    # What is left of the problems is that the masks look wrong; the truth can prove it.
+    score = None if problems else submission.score(path, comp, data, test.truth)
+    cause = _wrong_order(path, comp, data, test.truth)
+    cause = cause or "".join(problem.removeprefix(f"{WRONG_SCORE}: ") for problem in problems)
+    if cause:
+        hint = f'encode with order="{comp.submission.order}"'
+        return Verdict(False, WRONG_ORDER, cause, hint, score, warnings)
     empty = _empty_score(comp, data, test)
-    if score.value <= empty:
+    if score and score.value <= empty:
         warnings += (f"an all-empty submission scores {empty:.4f} here, no less than this one",)
     return Verdict(True, SCORED, "", "", score, warnings)
+
+
+def _is_refusal(problem: str) -> bool:
+    return not problem.startswith(WRONG_SCORE)
+
+
+def _first(texts: Sequence[str], between: str) -> str:
+    """Join the first of many texts, and say how many more there are."""
+    more = [f"and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+    return between.join([*texts[:_SHOWN], *more])
 
 
 def _empty_score(comp: Profile, data: Data, test: Test) -> float:
@@ -122,30 +139,32 @@ def _empty_score(comp: Profile, data: Data, test: Test) -> float:
 def explain(
     outcome: Mapping[str, Any],
     attempts: Sequence[Mapping[str, str]] = (),
-    visible_ids: Sequence[str] | Any = (),
+    visible_ids: Collection[str] = (),
 ) -> tuple[str, str]:
     """Say why a notebook died, and what to do about it.
 
     Args:
         outcome: what the runner wrote about the failed cell.
         attempts: connections that were tried.
-        visible_ids: ids of the visible test, when this was the hidden one.
+        visible_ids: ids that only the visible test has, when this was the hidden one.
 
     Returns:
         Cause and hint.
     """
     name, message = outcome["name"], outcome["message"]
     place = f"cell {outcome['cell']}" + (f", `{outcome['line']}`" if outcome["line"] else "")
-    told = f"{place}: {name}: {message}"
-    module = re.search(r"No module named '([\w.]+)'", message)
+    told = f"{place}: {name}: {message}".removesuffix(": ")
+    module = re.search(r"No module named '(\w+)'", message)
     if name in ("ModuleNotFoundError", "ImportError") and module:
-        package = module[1].split(".")[0]
         return (
-            f"{place}: `{package}` is neither in the Kaggle image nor in the bundle",
-            f"add the package that provides `{package}` to wheels/requirements.in and rebuild",
+            f"{place}: `{module[1]}` is neither in the Kaggle image nor in the bundle, under this "
+            "name",
+            f"add the package that provides `{module[1]}` to wheels/requirements.in and rebuild; "
+            "what the image has under another name is not bundled again",
         )
-    if attempts and (name in _NETWORK_ERRORS or _speaks_of_network(message)):
-        reached = ", ".join(dict.fromkeys(f"{a['host']} (`{a['where']}`)" for a in attempts))
+    hosts = list(dict.fromkeys(f"{a['host']} (`{a['where']}`)" for a in attempts))
+    reached = _first(hosts, ", ")
+    if reached and (name in _NETWORK_ERRORS or _speaks_of_network(message)):
         return (
             f"{told}\nthe notebook needs the network: it tried to reach {reached}",
             "bundle what it downloads; the competition's rerun has no internet",
@@ -155,43 +174,42 @@ def explain(
         return (
             f"{told}\nid `{hard_coded[0]}` is an image of the visible test and not of the hidden "
             "one: it is hard-coded",
-            "take the ids from the test folder: Data.test_images()",
+            _TAKE_IDS,
         )
-    if name == "FileNotFoundError" and "/kaggle/input" in message:
+    if "/kaggle/input" in message and (name == "FileNotFoundError" or "No such file" in message):
         return (
             told,
             "Kaggle mounts inputs as /kaggle/input/competitions/<slug> and datasets/<owner>/<slug>,"
             " or flat as /kaggle/input/<slug>: use kagglekit.mounts.find_input",
         )
+    if reached:
+        return (
+            f"{told}\nbefore that it tried to reach {reached}",
+            "if that is why: bundle what it downloads; the competition's rerun has no internet",
+        )
     return told, ""
 
 
 def _speaks_of_network(message: str) -> bool:
-    return bool(
-        re.search(r"name resolution|unreachable|connection|offline|download", message, re.I)
-    )
+    return bool(re.search(r"name resolution|unreachable|connect|offline|download", message, re.I))
 
 
-def _name_hard_coded_ids(path: Path, comp: Profile, tests: tuple[Test, Test], hidden: bool) -> str:
-    """Say so if the rows of a hidden run are those of the visible test."""
-    if not hidden:
-        return ""
+def _name_hard_coded_ids(path: Path, comp: Profile, foreign: Collection[str], images: int) -> str:
+    """Say so if rows of a hidden run are of images that only the visible test has."""
     try:
-        rows = submission.read(path, comp)
-    except KagglekitError:
+        found = [image for image in submission.read(path, comp) if image in foreign]
+    except DataError:  # told as it is
         return ""
-    visible = [image for image in rows if image in tests[0].truth and image not in tests[1].truth]
-    if not visible:
+    if not found:
         return ""
+    count = "1 image" if len(found) == 1 else f"{len(found)} images"
     return (
-        f"{len(visible)} row(s) are of the visible test, e.g. id `{visible[0]}`, and not of the "
-        f"hidden one, which has {len(tests[1].truth)} other images: the ids are hard-coded"
+        f"there are rows of {count} of the visible test, e.g. id `{found[0]}`, which the hidden "
+        f"test, with {images} other images, does not have: the ids are hard-coded"
     )
 
 
-def _wrong_order(
-    path: Path, comp: Profile, data: Data, truth: Mapping[str, list[RLE]]
-) -> tuple[str, str] | None:
+def _wrong_order(path: Path, comp: Profile, data: Data, truth: Mapping[str, list[RLE]]) -> str:
     """Say so if the runs fit the truth much better when read in the other order."""
     declared = comp.submission.order
     other: Order = "C" if declared == "F" else "F"
@@ -204,12 +222,11 @@ def _wrong_order(
             masks = [RLE.from_text(text, shape, order=order).reorder(declared) for text in texts]
             dice[order] += union(masks, shape).dice(true, empty=1.0) / len(truth)
     if dice[other] < dice[declared] + _ORDER_MARGIN:
-        return None
+        return ""
     return (
         f"the runs were counted in the wrong order: read {_WAYS[other]} (order {other!r}) they "
         f"reach a Dice of {dice[other]:.3f}, read {_WAYS[declared]} (order {declared!r}), as this "
-        f"competition does, only {dice[declared]:.3f}",
-        f'encode with order="{declared}"',
+        f"competition does, only {dice[declared]:.3f}"
     )
 
 

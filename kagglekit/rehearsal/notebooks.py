@@ -4,6 +4,7 @@ import ast
 import json
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from kagglekit import competitions
@@ -12,39 +13,62 @@ from kagglekit.offline.image import KaggleImage
 
 # Where the name to import is not the name to install.
 _DISTRIBUTIONS = {
-    "PIL": "pillow", "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "dateutil":
-    "python-dateutil", "skimage": "scikit-image", "sklearn": "scikit-learn", "yaml": "pyyaml",
-    "ignite": "pytorch-ignite", "openslide": "openslide-python", "pl_bolts": "lightning-bolts",
+    "Crypto": "pycryptodome", "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4",
+    "community": "python-louvain", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv", "git": "gitpython", "ignite": "pytorch-ignite", "jwt": "pyjwt",
+    "mpl_toolkits": "matplotlib", "openslide": "openslide-python", "osgeo": "gdal",
+    "pkg_resources": "setuptools", "pylab": "matplotlib", "skimage": "scikit-image", "sklearn":
+    "scikit-learn", "slugify": "python-slugify", "umap": "umap-learn", "yaml": "pyyaml", "zmq":
+    "pyzmq",
 }  # fmt: skip
+_MAGIC = re.compile(r"^([ \t]*)(?=[!%])", re.MULTILINE)
 
 
-def source(notebook: Path) -> str:
-    """Return the code of a notebook (.ipynb, or `# %%` .py) as one text, magics commented out."""
-    text = notebook.read_text(encoding="utf-8")
-    if notebook.suffix == ".py":
-        return text
+def cells(notebook: Path) -> list[str]:
+    """Return the code cells of a notebook; a `# %%` script counts as one.
+
+    Raises:
+        RehearsalError: it is not a notebook.
+    """
     try:
-        cells = json.loads(text)["cells"]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise RehearsalError(f"`{notebook}` is not a notebook: {error}") from error
-    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    return re.sub(r"^(\s*)([!%])", r"\1pass # \2", "\n\n".join(code), flags=re.MULTILINE)
+        text = notebook.read_text(encoding="utf-8")
+        if notebook.suffix == ".py":
+            return [text]
+        found = json.loads(text)["cells"]
+        return ["".join(cell["source"]) for cell in found if cell["cell_type"] == "code"]
+    except (ValueError, KeyError, TypeError) as error:  # ValueError: not UTF-8, or not JSON
+        raise RehearsalError(
+            f"`{notebook}` is not a notebook: {type(error).__name__}: {error}",
+            hint="give an .ipynb file (version 4), or a .py file with `# %%` lines",
+        ) from error
 
 
 def packages(notebook: Path, image: KaggleImage) -> set[str]:
-    """Return the distributions of the Kaggle image that a notebook imports."""
-    try:
-        tree = ast.parse(source(notebook))
-    except SyntaxError:
-        return set()  # running it will say so, with the line
+    """Return the distributions of the Kaggle image that a notebook imports.
+
+    Only imports that stand in the code are seen. A cell that is not Python is passed over: running
+    it will tell.
+    """
+    names = set().union(*(_imports(cell) for cell in cells(notebook)))
+    wanted = {_DISTRIBUTIONS.get(name, name) for name in names - sys.stdlib_module_names}
+    return {name for name in wanted if image.version_of(name) is not None}
+
+
+def _imports(code: str) -> set[str]:
+    """Return the top-level modules that a cell imports."""
+    for attempt in (code, _MAGIC.sub(r"\1pass # ", code)):
+        with suppress(SyntaxError):
+            tree = ast.parse(attempt)
+            break
+    else:
+        return set()
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.split(".")[0])
-    wanted = {_DISTRIBUTIONS.get(name, name) for name in names - sys.stdlib_module_names}
-    return {name for name in wanted if name.lower().replace("_", "-") in image.packages}
+    return names
 
 
 def competition_of(notebook: Path) -> str:
@@ -53,8 +77,7 @@ def competition_of(notebook: Path) -> str:
     Raises:
         RehearsalError: it names none that has a profile, or several.
     """
-    text = source(notebook)
-    found = [slug for slug in competitions.slugs() if slug in text]
+    found = _competitions(notebook)
     if len(found) != 1:
         named = ", ".join(found) or "none that has a profile"
         raise RehearsalError(
@@ -64,6 +87,11 @@ def competition_of(notebook: Path) -> str:
     return found[0]
 
 
+def _competitions(notebook: Path) -> list[str]:
+    code = "\n".join(cells(notebook))
+    return [slug for slug in competitions.slugs() if slug in code]
+
+
 def submit_notebook(slug: str, folder: Path = Path("notebooks")) -> Path:
     """Return the project's own submit notebook of a competition.
 
@@ -71,7 +99,7 @@ def submit_notebook(slug: str, folder: Path = Path("notebooks")) -> Path:
         RehearsalError: there is none.
     """
     for notebook in sorted(folder.glob("*_submit.ipynb")):
-        if slug in source(notebook):
+        if slug in _competitions(notebook):
             return notebook
     raise RehearsalError(
         f"no notebook for `{slug}`: none of `{folder}/*_submit.ipynb` names it",
@@ -106,7 +134,12 @@ def as_ipynb(notebook: Path, folder: Path) -> Path:
     if notebook.suffix == ".ipynb":
         target.write_bytes(notebook.read_bytes())
         return target
-    import jupytext
-
+    try:
+        import jupytext
+    except ModuleNotFoundError as error:
+        raise RehearsalError(
+            f"`{notebook}` is a script, and jupytext, which makes a notebook of it, is missing",
+            hint="pip install 'kagglekit[build]', or give the .ipynb",
+        ) from error
     jupytext.write(jupytext.read(notebook, fmt="py:percent"), target)
     return target

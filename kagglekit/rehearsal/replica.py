@@ -17,7 +17,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kagglekit.errors import RehearsalError
+from kagglekit.errors import NetworkError, RehearsalError
+from kagglekit.offline import tools
 from kagglekit.offline.image import KaggleImage
 
 # What Kaggle runs a notebook with, whatever the notebook imports.
@@ -71,7 +72,9 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
         The cached `Replica`; `clone` it before installing anything.
 
     Raises:
-        RehearsalError: uv is missing, or could not find or install a version; with uv's own words.
+        RehearsalError: uv could not find or install a version; with uv's own words.
+        NetworkError: the package index could not be reached.
+        ToolError: uv is missing.
     """
     python, warnings = find_python(image.python)
     pins = _pins(image, sorted({*roots, *_KERNEL}), {_normalise(name) for name in bundled})
@@ -81,7 +84,8 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
     if not complete.is_file():
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _uv("venv", "--quiet", "--python", python, str(folder))
+        # Relocatable: else a clone's `pip` would begin with the path of this environment's Python.
+        _uv("venv", "--quiet", "--relocatable", "--python", python, str(folder))
         with tempfile.TemporaryDirectory() as scratch:
             listed = Path(scratch, "pins.txt")
             listed.write_text("\n".join(pins))
@@ -107,10 +111,7 @@ def find_python(version: str) -> tuple[str, tuple[str, ...]]:
     for candidate in (shutil.which(f"python{version}"), *found):
         if candidate and _answers(candidate, version):
             return candidate, ()
-    managed = subprocess.run(
-        [_uv_path(), "python", "install", version], capture_output=True, text=True
-    )
-    if managed.returncode == 0:
+    if _uv_installs_python(version):
         return version, ()
     host = f"{sys.version_info.major}.{sys.version_info.minor}"
     return sys.executable, (
@@ -129,40 +130,50 @@ def _pins(image: KaggleImage, roots: Sequence[str], bundled: set[str]) -> list[s
     with tempfile.TemporaryDirectory() as scratch:
         wanted, override = Path(scratch, "wanted.in"), Path(scratch, "image.txt")
         wanted.write_text("\n".join(roots))
-        override.write_text(image.constraints())
+        override.write_text(_known_versions(image))
         out = _uv(
-            "pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-config",
+            "pip", "compile", "--quiet", "--no-header", "--no-annotate",
             "--python-version", image.python, "--override", str(override), str(wanted),
         )  # fmt: skip
     pins = [line.split(";")[0].strip() for line in out.splitlines() if "==" in line]
     return [pin for pin in pins if _normalise(pin.split("==")[0]) not in bundled]
 
 
+def _known_versions(image: KaggleImage) -> str:
+    """Return the image's list without what it has in a version that the list does not tell."""
+    lines = image.constraints().splitlines()
+    return "\n".join(line for line in lines if line.split("==")[0] not in image.unversioned)
+
+
 def _normalise(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _uv_path() -> str:
-    found = shutil.which("uv")
-    if found is None:
-        raise RehearsalError("uv was not found", hint="pip install uv")
-    return found
-
-
 def _uv(*arguments: str) -> str:
-    done = subprocess.run([_uv_path(), *arguments], capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as nowhere:  # where no project's settings apply
+        done = tools.call([tools.find_uv(), *arguments], cwd=Path(nowhere))
     if done.returncode:
         raise RehearsalError(
             f"`uv {' '.join(arguments[:2])}` failed while building the replica",
-            problems=done.stderr.strip().splitlines(),
-            hint="does the machine reach the package index?",
+            problems=tools.excerpt(done.stderr),
         )
     return done.stdout
 
 
+def _uv_installs_python(version: str) -> bool:
+    try:
+        _uv("python", "install", "--quiet", version)
+    except (RehearsalError, NetworkError):  # either way the machine stays without that Python
+        return False
+    return True
+
+
 def _answers(python: str, version: str) -> bool:
     """Whether a program is that Python: pyenv has stand-ins on PATH for inactive versions."""
-    done = subprocess.run([python, "--version"], capture_output=True, text=True)
+    try:
+        done = subprocess.run([python, "--version"], capture_output=True, text=True)
+    except OSError:  # not a program of this machine
+        return False
     return done.returncode == 0 and done.stdout.startswith(f"Python {version}.")
 
 

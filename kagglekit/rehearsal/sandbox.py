@@ -82,18 +82,19 @@ def run(
     Returns:
         How it ended. A failing command is not an error here.
     """
-    home = session.scratch / "home"
-    log = session.scratch / "network.jsonl"
+    scratch = session.scratch.resolve()  # the command starts in another folder
+    home, log = scratch / "home", scratch / "network.jsonl"
     home.mkdir(parents=True, exist_ok=True)
     log.unlink(missing_ok=True)
     environment = _environment(session, home, log)
     if isolation() == "":
-        root = session.scratch / "root"
+        root = scratch / "root"
         root.mkdir(exist_ok=True)
         mounts = [
-            [f"/kaggle/input/{name}", str(path), True] for name, path in session.inputs.items()
+            [f"/kaggle/input/{name}", str(path.resolve()), True]
+            for name, path in session.inputs.items()
         ]
-        mounts.append(["/kaggle/working", str(session.working), False])
+        mounts.append(["/kaggle/working", str(session.working.resolve()), False])
         spec = {"root": str(root), "mounts": mounts, "cwd": "/kaggle/working"}
         command = [*_unshare(), json.dumps(spec), *command]
     else:
@@ -130,15 +131,15 @@ def _environment(session: Session, home: Path, log: Path) -> dict[str, str]:
 
 def _stand_ins(session: Session) -> dict[str, str]:
     """Show the inputs through links in a folder, for systems without namespaces."""
-    root = session.scratch / "input"
+    root = session.scratch.resolve() / "input"
     shutil.rmtree(root, ignore_errors=True)
     for name, path in session.inputs.items():
         link = root / name
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(path, target_is_directory=True)
+        link.symlink_to(path.resolve(), target_is_directory=True)
     return {
         "KAGGLEKIT_INPUT": str(root),
-        "KAGGLEKIT_WORKING": str(session.working),
+        "KAGGLEKIT_WORKING": str(session.working.resolve()),
         "KAGGLEKIT_REFUSE_NETWORK": "1",
     }
 

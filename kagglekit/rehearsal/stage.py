@@ -5,14 +5,13 @@ what it meets when it is submitted. Both come from made-up images, or from a rea
 labelled ones: some of those play the test, and their labels are kept out of the tree.
 """
 
-import csv
 import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kagglekit.competitions import fake, template
+from kagglekit.competitions import fake, table, template
 from kagglekit.competitions.data import Data
 from kagglekit.competitions.profile import Profile
 from kagglekit.errors import DataError
@@ -20,6 +19,7 @@ from kagglekit.rle import RLE
 
 _HELD_OUT = 5  # one labelled image, or group of images, in so many plays the test
 _VISIBLE = 5  # one held-out image in so many is in the visible test; the others are hidden
+_PACKED = {".zip", ".tar", ".gz", ".7z"}  # a download left lying beside what came out of it
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def from_data(comp: Profile, data: Data, folder: Path) -> tuple[Test, Test]:
         The visible and the hidden test; no image is in both, or in the train part of either.
 
     Raises:
-        DataError: too few labelled images to hold some out, or a label that cannot be read.
+        DataError: too few labelled images to hold some out, or the truth of one cannot be read.
     """
     units = _units(data)
     held_units = units[::_HELD_OUT]
@@ -80,17 +80,23 @@ def from_data(comp: Profile, data: Data, folder: Path) -> tuple[Test, Test]:
     if len(held) < 2 or not train:
         raise DataError(
             f"{len(held) + len(train)} labelled images are too few to rehearse on",
-            hint=f"a rehearsal holds out one in {_HELD_OUT} and needs a visible and a hidden test",
+            hint=f"one image in {_HELD_OUT}, or group of images that belong together, plays the "
+            "test, and a visible and a hidden test need one image each",
         )
-    visible_ids = held[:: max(2, min(_VISIBLE, len(held)))]
-    tests = []
-    for name, ids in (
-        ("visible", visible_ids),
-        ("hidden", [image for image in held if image not in visible_ids]),
-    ):
-        _write_tree(data, folder / name, train, ids)
-        tests.append(Test(name, folder / name, {image: data.truth(image) for image in ids}))
-    return tests[0], tests[1]
+    visible_ids = held[:: min(_VISIBLE, len(held))]
+    hidden_ids = [image for image in held if image not in visible_ids]
+    return (
+        _make_test("visible", data, folder / "visible", train, visible_ids),
+        _make_test("hidden", data, folder / "hidden", train, hidden_ids),
+    )
+
+
+def _make_test(
+    name: str, data: Data, tree: Path, train: Sequence[str], test: Sequence[str]
+) -> Test:
+    truth = {image: data.truth(image) for image in test}
+    _write_tree(data, tree, train, test)
+    return Test(name, tree, truth)
 
 
 def _units(data: Data) -> list[list[str]]:
@@ -118,20 +124,18 @@ def _write_tree(data: Data, out: Path, train: Sequence[str], test: Sequence[str]
                 links[template.fill(layout.train_masks, id=image, instance=instance)] = path
     written = {data.profile.train_table.path, rules.sample}
     for path in data.root.iterdir():
-        if path.is_file() and path.name not in written:
+        if path.is_file() and path.name not in written and path.suffix not in _PACKED:
             links[path.name] = path
     for name, path in links.items():
         _link(path, out / name)
-    _write_csv(out / rules.sample, [[rules.id, rules.rle], *([image, ""] for image in test)])
-    table = data.root / data.profile.train_table.path
-    if table.is_file():
-        rows = _read_csv(table)
-        column = rows[0].index(data.profile.train_table.id)
-        kept = set(train)
-        _write_csv(
-            out / data.profile.train_table.path,
-            [rows[0], *(row for row in rows[1:] if row[column] in kept)],
-        )
+    empty_rows = [(image, rules.empty) for image in test]
+    table.write_table(out / rules.sample, (rules.id, rules.rle), empty_rows)
+    labels = data.profile.train_table
+    if (data.root / labels.path).is_file():
+        header, rows = table.read_table(data.root / labels.path)
+        column, known = header.index(labels.id), set(train)
+        kept = [row for row in rows if row and row[column] in known]
+        table.write_table(out / labels.path, header, kept)
 
 
 def _link(source: Path, target: Path) -> None:
@@ -140,15 +144,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source.resolve(), target)
     except OSError:  # another file system, or one without links
         shutil.copyfile(source, target)
-
-
-def _read_csv(path: Path) -> list[list[str]]:
-    csv.field_size_limit(1 << 30)  # one mask of a slide is far beyond the default of 128 KiB
-    with path.open(newline="") as file:
-        return list(csv.reader(file))
-
-
-def _write_csv(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)

@@ -2,8 +2,8 @@
 
 Started as `python runner.py NOTEBOOK RESULT`. Uses the image's own nbclient, whatever its version.
 RESULT is JSON: ok, cells, seconds, peak_mb (largest single process), and for a failed cell its
-number, source, failing line, error name, message and traceback. The executed notebook is written
-beside it.
+number (among the code cells, from 1, as the notebook shows it in brackets), source, failing line,
+error name, message and traceback. The executed notebook is written beside it.
 """
 
 import json
@@ -48,36 +48,45 @@ def run(notebook, result):
     try:
         client.execute()
     except CellExecutionError:
-        outcome = {"ok": False} | _failure(document.cells[client.at], client.at)
+        outcome = _failure(document.cells[client.at])
     except DeadKernelError:
         outcome = {
-            "ok": False, "cell": client.at, "source": document.cells[client.at].source, "line": "",
-            "name": "DeadKernelError", "traceback": "",
+            "ok": False, "line": "", "name": "DeadKernelError", "traceback": "",
             "message": "the kernel died (out of memory, or a crash in native code)",
         }  # fmt: skip
+    if not outcome["ok"]:
+        outcome["cell"] = _count_code(document.cells[: client.at + 1])
+        outcome["source"] = document.cells[client.at].source
     outcome["seconds"] = time.monotonic() - started
-    outcome["cells"] = sum(cell.cell_type == "code" for cell in document.cells)
+    outcome["cells"] = _count_code(document.cells)
     outcome["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     nbformat.write(document, Path(result).with_suffix(".ipynb"))
     Path(result).write_text(json.dumps(outcome))
 
 
-def _failure(cell, index):
+def _count_code(cells):
+    return sum(cell.cell_type == "code" for cell in cells)
+
+
+def _failure(cell):
     error = next(output for output in cell.outputs if output.output_type == "error")
     traceback = _COLOURS.sub("", "\n".join(error.traceback))
-    arrows = re.findall(r"^-+> *\d+ (.*)$", traceback, flags=re.MULTILINE)
     return {
-        "cell": index,
-        "source": cell.source,
-        "line": arrows[0].strip() if arrows else "",
+        "ok": False,
+        "line": _failing_line(traceback),
         "name": error.ename,
         "message": _COLOURS.sub("", error.evalue),
         "traceback": traceback,
     }
 
 
+def _failing_line(traceback):
+    """Return the cell's own line: the first that an arrow points at, or that cannot be parsed."""
+    found = re.search(r"^-+> *\d+ (.*)$", traceback, flags=re.MULTILINE)
+    found = found or re.search(r"^ *(?:Cell In|File \"<ipython).*\n(.*)$", traceback, re.MULTILINE)
+    return found[1].strip() if found else ""
+
+
 if __name__ == "__main__":
-    warnings.simplefilter(
-        "ignore"
-    )  # of the image's Jupyter, not the notebook's: that is a process of its own
+    warnings.simplefilter("ignore")  # of the image's Jupyter; the notebook's are another process's
     run(sys.argv[1], sys.argv[2])

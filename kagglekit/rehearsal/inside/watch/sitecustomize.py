@@ -10,6 +10,7 @@ import json
 import linecache
 import os
 import sys
+import threading
 
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
@@ -25,22 +26,39 @@ def _watch(event, arguments):
         host = host.decode("ascii", "replace")
     if not host or host.startswith(_LOOPBACK):
         return
-    found = {"host": str(host), "port": str(port or ""), "where": _notebook_line()}
+    found = {"host": str(host), "port": str(port or ""), "where": _notebook_line() or _command()}
     with open(os.environ["KAGGLEKIT_WATCH"], "a") as log:
         log.write(json.dumps(found) + "\n")
     if "KAGGLEKIT_REFUSE_NETWORK" in os.environ:
-        raise OSError(101, "Network is unreachable (refused by the rehearsal)")
+        _refuse(event)
+
+
+def _refuse(event):
+    import socket
+
+    if event == "socket.getaddrinfo":
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    raise OSError(101, "Network is unreachable")
 
 
 def _notebook_line():
-    """Return the innermost line of notebook code on the stack, or a child process's command."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        name = frame.f_code.co_filename
-        if "ipykernel_" in name or name.startswith("<ipython-input"):
-            return linecache.getline(name, frame.f_lineno).strip()
-        frame = frame.f_back
-    return " ".join(os.path.basename(argument) for argument in sys.argv[:4])
+    """Return the innermost line of notebook code: of this thread, or that the main one waits in."""
+    main = sys._current_frames().get(threading.main_thread().ident)
+    for frame in (sys._getframe(2), main):
+        while frame is not None:
+            name = frame.f_code.co_filename
+            if "ipykernel_" in name or name.startswith("<ipython-input"):
+                return linecache.getline(name, frame.f_lineno).strip()
+            frame = frame.f_back
+    return ""
+
+
+def _command():
+    """Return the command line of a child process, as one would type it."""
+    program, arguments = sys.argv[0], sys.argv[1:4]
+    if os.path.basename(program) == "__main__.py":  # python -m pip: the folder has the name
+        program = os.path.dirname(program)
+    return " ".join(["python -c" if program == "-c" else os.path.basename(program), *arguments])
 
 
 if "KAGGLEKIT_WATCH" in os.environ:

@@ -1,0 +1,221 @@
+"""A Kaggle image rebuilt at home, from an index of tiny wheels; once from the real one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kagglekit.errors import NetworkError, RehearsalError
+from kagglekit.offline import image as images
+from kagglekit.rehearsal import replica
+from tests.wheels_factory import make_wheel, tiny_image, use_index
+
+HOST = f"{sys.version_info.major}.{sys.version_info.minor}"
+KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
+LIST = f"""\
+# python: {HOST}
+# glibc: 2.35
+there==1.5
+other==3.0
+ipykernel==1.0
+untold @ git+file:///untold
+"""
+
+
+def program(path: Path, body: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index in which packages have newer versions than the image, and contradict it."""
+    folder = use_index(monkeypatch, tmp_path / "index")
+    for name in KERNEL:
+        make_wheel(folder, name)
+    make_wheel(folder, "ipykernel", "9.0")
+    make_wheel(folder, "there", "1.5", requires=["other>=7"], body="value = 1\n")
+    make_wheel(folder, "there", "2.0")
+    make_wheel(folder, "other", "3.0")
+    make_wheel(folder, "other", "8.0")
+    make_wheel(folder, "mine", requires=["there", "helper", "untold"])
+    make_wheel(folder, "helper")
+    make_wheel(folder, "untold", "4.0")
+    monkeypatch.setenv("KAGGLEKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(replica, "find_python", lambda version: (sys.executable, ()))
+    return folder
+
+
+def installed(made: replica.Replica) -> set[str]:
+    folders = (made.folder / "lib").glob("python*/site-packages/*.dist-info")
+    return {folder.name.removesuffix(".dist-info") for folder in folders}
+
+
+@pytest.mark.usefixtures("index")
+def test_versions_are_the_image_s_even_where_packages_ask_for_others() -> None:
+    made = replica.make_replica(tiny_image(LIST), ["there"])
+    assert made.packages == {
+        "ipykernel": "1.0",
+        "nbclient": "1.0",
+        "nbformat": "1.0",
+        "other": "3.0",
+        "pip": "1.0",
+        "there": "1.5",
+    }
+    assert installed(made) == {f"{name}-{version}" for name, version in made.packages.items()}
+    assert made.python == ".".join(map(str, sys.version_info[:3]))
+    assert made.warnings == ()
+    assert made.folder.parent == replica.cache_root() / "replicas"
+
+
+@pytest.mark.usefixtures("index")
+def test_what_the_bundle_brings_is_left_out() -> None:
+    made = replica.make_replica(tiny_image(LIST), ["mine"], bundled=["Mine", "helper"])
+    assert set(made.packages) == {*KERNEL, "other", "there", "untold"}
+    assert made.packages["untold"] == "4.0"  # the image's own version is not known
+    assert not {name.split("-")[0] for name in installed(made)} & {"mine", "helper"}
+
+
+@pytest.mark.usefixtures("index")
+def test_it_is_built_once_and_again_after_an_interruption() -> None:
+    image = tiny_image(LIST)
+    first = replica.make_replica(image, ["there"])
+    left = first.folder / "left-by-the-first-build"
+    left.touch()
+    assert replica.make_replica(image, ["there", "there"]) == first
+    assert left.exists()
+    (first.folder / ".complete").unlink()
+    assert replica.make_replica(image, ["there"]) == first
+    assert not left.exists()
+    assert replica.make_replica(image, ["there", "helper"]).folder != first.folder
+
+
+@pytest.mark.usefixtures("index")
+def test_a_clone_is_independent() -> None:
+    made = replica.make_replica(tiny_image(LIST), ["there"])
+    before = installed(made)
+    clone = made.clone(made.folder.parent / "clone")
+    assert clone.packages == made.packages
+    assert installed(clone) == before
+    code = "import sys, there; print(sys.prefix, there.__file__, there.value)"
+    done = subprocess.run([clone.executable, "-c", code], capture_output=True, text=True)
+    prefix, module, value = done.stdout.split()
+    assert (prefix, value) == (str(clone.folder), "1")
+    assert Path(module).is_relative_to(clone.folder)
+    uv = [replica.tools.find_uv(), "pip"]
+    for command in ("install", "helper"), ("uninstall", "there"):
+        subprocess.run([*uv, *command, "--quiet", "--python", clone.executable], check=True)
+    assert installed(clone) == (before | {"helper-1.0"}) - {"there-1.5"}
+    assert installed(made) == before
+
+
+def test_a_clone_is_copied_where_it_cannot_be_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = replica.Replica(tmp_path / "made", {}, "3.12.1", ())
+    (made.folder / "lib").mkdir(parents=True)
+    (made.folder / "lib" / "x.py").write_text("x = 1\n")
+    linked = made.clone(tmp_path / "linked")
+    assert (linked.folder / "lib" / "x.py").samefile(made.folder / "lib" / "x.py")
+
+    def refuse(source: str, target: str) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    copied = made.clone(tmp_path / "copied")
+    assert not (copied.folder / "lib" / "x.py").samefile(made.folder / "lib" / "x.py")
+    assert (copied.folder / "lib" / "x.py").read_text() == "x = 1\n"
+
+
+@pytest.mark.usefixtures("index")
+def test_uv_s_own_words_when_there_is_no_such_package() -> None:
+    with pytest.raises(RehearsalError) as caught:
+        replica.make_replica(tiny_image(LIST), ["nosuch"])
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "`uv pip compile` failed while building the replica"
+    assert "nosuch was not found" in lines[1]
+    assert not list(replica.cache_root().glob("replicas/*"))
+
+
+def test_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLEKIT_CACHE", "/a")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
+    assert replica.cache_root() == Path("/a")
+    monkeypatch.delenv("KAGGLEKIT_CACHE")
+    assert replica.cache_root() == Path("/b/kagglekit")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "/c")
+    assert replica.cache_root() == Path("/c/.cache/kagglekit")
+
+
+class TestFindPython:
+    @pytest.fixture(autouse=True)
+    def _machine(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A machine with nothing on PATH, no pyenv, and a uv that finds nothing."""
+        self.path, self.pyenv = tmp_path / "bin", tmp_path / "pyenv"
+        self.path.mkdir()
+        monkeypatch.setenv("PATH", str(self.path))
+        monkeypatch.setenv("PYENV_ROOT", str(self.pyenv))
+        uv = program(tmp_path / "uv", "exit 1")
+        self.uv = uv
+        monkeypatch.setattr(replica.tools, "find_uv", lambda: str(uv))
+
+    def test_on_path(self) -> None:
+        python = program(self.path / "python3.98", "echo Python 3.98.1")
+        assert replica.find_python("3.98") == (str(python), ())
+
+    def test_a_stand_in_that_does_not_answer_is_passed_over(self) -> None:
+        program(
+            self.path / "python3.98", "echo 'pyenv: python3.98: command not found' >&2; exit 127"
+        )
+        python = program(self.pyenv / "versions/3.98.4/bin/python", "echo Python 3.98.4")
+        assert replica.find_python("3.98") == (str(python), ())
+
+    @pytest.mark.parametrize("body", ["echo Python 3.9.8", "echo Python 3.981.0", "exit 0"])
+    def test_another_version_is_passed_over(self, body: str) -> None:
+        program(self.path / "python3.98", body)
+        assert replica.find_python("3.98")[0] == sys.executable
+
+    def test_a_program_of_another_machine_is_passed_over(self) -> None:
+        wrong = program(self.path / "python3.98", "")
+        wrong.write_bytes(b"\x7fELF nothing")
+        assert replica.find_python("3.98")[0] == sys.executable
+
+    def test_through_uv(self) -> None:
+        program(self.uv, '[ "$*" = "python install --quiet 3.98" ]')
+        assert replica.find_python("3.98") == ("3.98", ())
+
+    @pytest.mark.parametrize("says", ["no such version", "error sending request for it"])
+    def test_else_this_one_and_what_is_left_unproved(self, says: str) -> None:
+        program(self.uv, f"echo '{says}' >&2; exit 2")
+        python, warnings = replica.find_python("3.98")
+        assert python == sys.executable
+        assert warnings == (
+            f"the image has Python 3.98, this machine only {HOST}: whether the bundle's wheels "
+            "match Python 3.98 and whether the notebook's syntax runs there was not proved. "
+            "Install Python 3.98 (pyenv, or `uv python install 3.98`) for a full rehearsal",
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.network
+def test_the_real_image_runs_a_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAGGLEKIT_CACHE", str(tmp_path))
+    image = images.load(images.DEFAULT)
+    try:
+        made = replica.make_replica(image, ["numpy"])
+    except NetworkError:
+        pytest.skip("the package index cannot be reached")
+    assert made.packages["numpy"] == image.packages["numpy"]
+    clone = made.clone(tmp_path / "clone")
+    version = [clone.executable, "-c", "import numpy; print(numpy.__version__)"]
+    done = subprocess.run(version, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == image.packages["numpy"]
+    pip = subprocess.run(
+        [clone.folder / "bin" / "pip", "--version"], capture_output=True, text=True, check=True
+    )
+    assert str(clone.folder) in pip.stdout  # and not the pip of the environment it came from

@@ -1,0 +1,112 @@
+"""The notebook runner, as a program of its own, with this environment's nbclient and kernel."""
+
+import json
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from kagglekit.rehearsal import rehearse
+
+RUNNER = Path(rehearse.__file__).parent / "inside" / "runner.py"
+
+
+def run(folder: Path, *sources: str) -> tuple[dict[str, Any], str, Any]:
+    """Run a notebook of a text cell and these code cells.
+
+    Returns what the runner wrote, what it printed, and the executed notebook's cells.
+    """
+    cells = [new_markdown_cell("# About"), *(new_code_cell(source) for source in sources)]
+    nbformat.write(new_notebook(cells=cells), folder / "notebook.ipynb")
+    done = subprocess.run(
+        [sys.executable, str(RUNNER), "notebook.ipynb", "result.json"],
+        cwd=folder, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    outcome = json.loads((folder / "result.json").read_text())
+    assert 0 < outcome.pop("seconds") < 600
+    assert 10 < outcome.pop("peak_mb") < 4000
+    return outcome, done.stdout, nbformat.read(folder / "result.ipynb", as_version=4).cells
+
+
+def test_a_notebook_that_ends_well(tmp_path: Path) -> None:
+    outcome, printed, cells = run(
+        tmp_path,
+        "print('one')\nprint('two')",
+        "import sys\nprint('aside', file=sys.stderr)",
+        "%cd -q /\n!echo from the shell",
+        "2 + 2",
+    )
+    assert outcome == {"ok": True, "cells": 4}
+    assert printed == "one\ntwo\nfrom the shell\n"
+    assert cells[4].outputs[0].data["text/plain"] == "4"
+
+
+def test_a_cell_that_fails(tmp_path: Path) -> None:
+    second = "print('before')\nhalve(0)\nprint('after')"
+    outcome, printed, cells = run(
+        tmp_path,
+        "def halve(n):\n    raise ValueError('\\x1b[31mred\\x1b[0m')",
+        second,
+        "print('never')",
+    )
+    traceback = outcome.pop("traceback")
+    assert outcome == {
+        "ok": False,
+        "cells": 3,
+        "cell": 2,
+        "source": second,
+        "line": "halve(0)",
+        "name": "ValueError",
+        "message": "red",
+    }
+    assert "----> 2 halve(0)\n" in traceback
+    assert "\x1b" not in traceback
+    assert printed == "before\n"
+    assert cells[2].outputs[1].ename == "ValueError"
+    assert not cells[3].outputs
+
+
+def test_a_cell_that_is_not_python(tmp_path: Path) -> None:
+    outcome, printed, _ = run(tmp_path, "x = 1\ny = = 2")
+    assert (outcome["cell"], outcome["line"], outcome["name"]) == (1, "y = = 2", "SyntaxError")
+    assert printed == ""
+
+
+def test_a_cell_that_kills_its_kernel(tmp_path: Path) -> None:
+    source = (
+        "import os, signal\nprint('last words', flush=True)\nos.kill(os.getpid(), signal.SIGKILL)"
+    )
+    outcome, _, cells = run(tmp_path, "x = 1", source)
+    assert outcome == {
+        "ok": False,
+        "cells": 2,
+        "cell": 2,
+        "source": source,
+        "line": "",
+        "name": "DeadKernelError",
+        "message": "the kernel died (out of memory, or a crash in native code)",
+        "traceback": "",
+    }
+    assert len(cells) == 3
+
+
+@pytest.mark.parametrize(
+    ("traceback", "line"),
+    [
+        (
+            "ValueError  Traceback\nCell In[2], line 2\n      1 a\n----> 2 f(0)\n\nCell In[1]",
+            "f(0)",
+        ),
+        ("ValueError  Traceback\n<ipython-input-2> in <module>\n     12 a\n---> 13 f(0)", "f(0)"),
+        ('  File "<ipython-input-1-0a>", line 1\n    x = = 1\n        ^\nSyntaxError', "x = = 1"),
+        ("  Cell In[1], line 1\n    x = = 1\n        ^\nSyntaxError", "x = = 1"),
+        ("An exception has occurred, use %tb to see the full traceback.\n\nSystemExit: 3", ""),
+    ],
+)
+def test_the_failing_line_in_the_words_of_several_ipythons(traceback: str, line: str) -> None:
+    assert runpy.run_path(str(RUNNER))["_failing_line"](traceback) == line
