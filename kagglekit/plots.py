@@ -40,7 +40,7 @@ def overlay(slide: Slide, predicted: RLE, truth: RLE | None = None, max_side: in
         (ONLY_TRUE, true & ~found),
         (BOTH, found & true),
     ):
-        picture[where] = (0.55 * picture[where] + 0.45 * np.array(colour)).astype(np.uint8)
+        picture[where] = (0.4 * picture[where] + 0.6 * np.array(colour)).astype(np.uint8)
     return picture
 
 
