@@ -1,16 +1,21 @@
 """The `kagglekit` command.
 
-Each command imports what it needs when it runs, so `kagglekit --help` is quick and the build
-command works without torch. Exit codes: docs/exit-codes.md.
+Each command imports NumPy, torch and the like when it runs, so `kagglekit --help` is quick and the
+build command works without them. Exit codes: docs/exit-codes.md.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from kagglekit import __version__
 from kagglekit.errors import KagglekitError
+from kagglekit.offline import command as offline
+from kagglekit.offline import image
+
+_DESCRIPTION = "From a trained segmentation model to a Kaggle score, proved on your own machine."
 
 FAILED_VERDICT = 21
 """Exit code of a rehearsal whose notebook would not have scored."""
@@ -24,11 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KagglekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error}", file=sys.stderr)
+        return KagglekitError.exit_code
     return code
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kagglekit", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="kagglekit", description=_DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"kagglekit {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -43,21 +51,34 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--data", type=Path, metavar="DIR", help="the real competition folder")
     command.add_argument(
-        "--image", default="kaggle-2026-06-gpu", metavar="NAME", help="Kaggle image"
+        "--image", default=image.DEFAULT, metavar="NAME|FILE", help="default: %(default)s"
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="default: rehearsals/<SLUG>")
-    command.add_argument("--minutes", type=float, default=1.0, help="training time (default: 1)")
-    command.add_argument("--trained", type=Path, metavar="DIR", help="attach this, do not train")
+    command.add_argument("--minutes", type=_minutes, default=1.0, help="training time (default: 1)")
+    command.add_argument("--trained", type=_folder, metavar="DIR", help="attach this, do not train")
     command.add_argument("--bundle", type=Path, metavar="DIR", help="use this bundle, do not build")
     command.add_argument(
-        "--attach", type=Path, action="append", default=[], metavar="DIR", help="a further dataset"
+        "--attach",
+        type=_folder,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a further dataset",
     )
     command.set_defaults(run=_rehearse)
+
+    command = commands.add_parser(
+        "build", help="build the offline bundle: what the Kaggle image lacks"
+    )
+    offline.add_arguments(command)
+    command.set_defaults(run=_build)
 
     command = commands.add_parser("fake", help="make a competition folder out of synthetic images")
     command.add_argument("competition", metavar="SLUG")
     command.add_argument("--out", type=Path, required=True, metavar="DIR")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--seed", type=_natural, default=0, help="another seed gives other images (default: 0)"
+    )
     command.set_defaults(run=_fake)
 
     command = commands.add_parser("check", help="list everything wrong with a submission.csv")
@@ -66,6 +87,28 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data", type=Path, metavar="DIR", help="default: under /kaggle/input")
     command.set_defaults(run=_check)
     return parser
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of at least 0")
+    return int(text)
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes < math.inf:
+        raise argparse.ArgumentTypeError(f"`{text}` is not a number of minutes above 0")
+    return minutes
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"`{text}` is not a folder")
+    return Path(text)
 
 
 def _rehearse(options: argparse.Namespace) -> int:
@@ -84,13 +127,19 @@ def _rehearse(options: argparse.Namespace) -> int:
     return 0 if report.passed else FAILED_VERDICT
 
 
+def _build(options: argparse.Namespace) -> int:
+    offline.run(options, lambda line: print(line, flush=True))
+    return 0
+
+
 def _fake(options: argparse.Namespace) -> int:
     from kagglekit import competitions
     from kagglekit.competitions import fake
 
     comp = competitions.load(options.competition)
     truth = fake.make(comp, options.out, seed=options.seed)
-    print(f"{options.out}: {comp.title}, {len(truth)} test image(s)")
+    count = f"{len(truth)} test image" + ("s" if len(truth) > 1 else "")
+    print(f"{options.out}: {comp.title}, {count}")
     return 0
 
 

@@ -59,9 +59,9 @@ def find_input(slug: str, root: Path | None = None) -> Path:
 
 
 def _attached(root: Path) -> list[str]:
-    """Return what is there, a line each: three levels at most, and few enough to read."""
+    """Return the folders that are there, a line each: three levels, and few enough to read."""
     if not root.is_dir():
         return [f"`{root}` does not exist"]
-    found = [path for depth in ("*", "*/*", "*/*/*") for path in sorted(root.glob(depth))[:8]]
-    seen = [f"found {path.relative_to(root)}" for path in islice(found, 20) if path.is_dir()]
-    return seen or [f"`{root}` holds no folder"]
+    levels = ("*/", "*/*/", "*/*/*/")  # folders only
+    found = [path for level in levels for path in islice(sorted(root.glob(level)), 8)]
+    return [f"found {path.relative_to(root)}" for path in found] or [f"`{root}` holds no folder"]

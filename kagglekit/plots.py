@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from kagglekit.errors import RLEError
 from kagglekit.rle import RLE
 from kagglekit.slides import Slide
 
@@ -30,7 +31,16 @@ def overlay(slide: Slide, predicted: RLE, truth: RLE | None = None, max_side: in
 
     Returns:
         (h, w, 3) uint8 RGB. Vermilion is predicted only, blue is true only, green is both.
+
+    Raises:
+        RLEError: a mask has another shape than the slide.
     """
+    for name, mask in (("predicted", predicted), ("truth", truth)):
+        if mask is not None and tuple(mask.shape) != tuple(slide.shape):
+            raise RLEError(
+                f"the slide is {_size(slide.shape)} (height × width) and `{name}` "
+                f"{_size(mask.shape)}"
+            )
     pixels, scale = slide.thumbnail(max_side)
     picture = _as_rgb8(pixels)
     found = _shrunk(predicted, scale)
@@ -40,7 +50,7 @@ def overlay(slide: Slide, predicted: RLE, truth: RLE | None = None, max_side: in
         (ONLY_TRUE, true & ~found),
         (BOTH, found & true),
     ):
-        picture[where] = (0.55 * picture[where] + 0.45 * np.array(colour)).astype(np.uint8)
+        picture[where] = (0.4 * picture[where] + 0.6 * np.array(colour)).astype(np.uint8)
     return picture
 
 
@@ -48,6 +58,10 @@ def as_png(picture: Picture) -> bytes:
     """Encode an (h, w, 3) uint8 RGB picture as PNG."""
     _, data = cv2.imencode(".png", picture[:, :, ::-1])  # OpenCV wants BGR
     return data.tobytes()
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} × {shape[1]} pixels"
 
 
 def _as_rgb8(pixels: npt.NDArray[np.generic]) -> Picture:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,11 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in KERNEL:
         make_wheel(folder, name)
     make_wheel(folder, "ipykernel", "9.0")
-    make_wheel(folder, "there", "1.5", requires=["other>=7"], body="value = 1\n")
+    body = "value = 1\ndef main():\n    print(__file__)\n"
+    there = make_wheel(folder, "there", "1.5", requires=["other>=7"], body=body)
+    with zipfile.ZipFile(there, "a") as wheel:
+        script = "[console_scripts]\nwhere = there:main\n"
+        wheel.writestr("there-1.5.dist-info/entry_points.txt", script)
     make_wheel(folder, "there", "2.0")
     make_wheel(folder, "other", "3.0")
     make_wheel(folder, "other", "8.0")
@@ -70,6 +75,19 @@ def test_versions_are_the_image_s_even_where_packages_ask_for_others() -> None:
     assert made.python == ".".join(map(str, sys.version_info[:3]))
     assert made.warnings == ()
     assert made.folder.parent == replica.cache_root() / "replicas"
+
+
+@pytest.mark.usefixtures("index")
+def test_the_image_s_builds_do_not_ask_for_what_the_image_lacks(tmp_path: Path) -> None:
+    """Else pip would not install a bundle that needs `there`."""
+    made = replica.make_replica(tiny_image(LIST), ["there"])
+    uv = [replica.tools.find_uv(), "pip"]
+    subprocess.run([*uv, "check", "--quiet", "--python", made.executable], check=True)
+    # uv's cache, to which the environment is linked, keeps the wheel as it was published.
+    plain = ["install", "--quiet", "--no-deps", "--target", str(tmp_path / "plain"), "there==1.5"]
+    subprocess.run([*uv, *plain, "--python", made.executable], check=True)
+    metadata = tmp_path / "plain" / "there-1.5.dist-info" / "METADATA"
+    assert "Requires-Dist: other>=7" in metadata.read_text()
 
 
 @pytest.mark.usefixtures("index")
@@ -106,6 +124,8 @@ def test_a_clone_is_independent() -> None:
     prefix, module, value = done.stdout.split()
     assert (prefix, value) == (str(clone.folder), "1")
     assert Path(module).is_relative_to(clone.folder)
+    script = subprocess.run([clone.folder / "bin" / "where"], capture_output=True, text=True)
+    assert script.stdout == f"{module}\n"  # its programs are its own too
     uv = [replica.tools.find_uv(), "pip"]
     for command in ("install", "helper"), ("uninstall", "there"):
         subprocess.run([*uv, *command, "--quiet", "--python", clone.executable], check=True)

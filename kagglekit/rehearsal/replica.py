@@ -8,7 +8,6 @@ rehearsal installs is gone in the next.
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,9 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from kagglekit.errors import NetworkError, RehearsalError
 from kagglekit.offline import tools
@@ -77,7 +79,8 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
         ToolError: uv is missing.
     """
     python, warnings = find_python(image.python)
-    pins = _pins(image, sorted({*roots, *_KERNEL}), {_normalise(name) for name in bundled})
+    pins = _pins(image, sorted({*roots, *_KERNEL}), {canonicalize_name(name) for name in bundled})
+    packages = dict(pin.split("==") for pin in pins)
     key = hashlib.sha256("\n".join([image.name, str(python), *pins]).encode()).hexdigest()[:12]
     folder = cache_root() / "replicas" / f"{image.name}-{key}"
     complete = folder / ".complete"
@@ -92,8 +95,8 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
             _uv(
                 "pip", "install", "--quiet", "--no-deps", "--python", str(folder), "-r", str(listed)
             )
+        _strike_contradictions(folder, packages)
         complete.write_text(_version(folder / "bin" / "python"))
-    packages = dict(pin.split("==") for pin in pins)
     return Replica(folder, packages, complete.read_text(), warnings)
 
 
@@ -136,7 +139,7 @@ def _pins(image: KaggleImage, roots: Sequence[str], bundled: set[str]) -> list[s
             "--python-version", image.python, "--override", str(override), str(wanted),
         )  # fmt: skip
     pins = [line.split(";")[0].strip() for line in out.splitlines() if "==" in line]
-    return [pin for pin in pins if _normalise(pin.split("==")[0]) not in bundled]
+    return [pin for pin in pins if canonicalize_name(pin.split("==")[0]) not in bundled]
 
 
 def _known_versions(image: KaggleImage) -> str:
@@ -145,8 +148,26 @@ def _known_versions(image: KaggleImage) -> str:
     return "\n".join(line for line in lines if line.split("==")[0] not in image.unversioned)
 
 
-def _normalise(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _strike_contradictions(folder: Path, packages: dict[str, str]) -> None:
+    """Take out of the packages' metadata what the image's own builds cannot ask for.
+
+    A CPU image's torch is another build than the index's, which wants CUDA libraries in versions
+    that the image does not have; pip would refuse to install anything that needs torch.
+    """
+    for metadata in folder.glob("lib/python*/site-packages/*.dist-info/METADATA"):
+        lines = metadata.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if not _contradicts(line, packages)]
+        if kept != lines:
+            metadata.unlink()  # it is a hard link into uv's cache: write another file
+            metadata.write_text("".join(kept), encoding="utf-8")
+
+
+def _contradicts(line: str, packages: dict[str, str]) -> bool:
+    if not line.startswith("Requires-Dist:"):
+        return False
+    wanted = Requirement(line.removeprefix("Requires-Dist:").strip())
+    version = packages.get(canonicalize_name(wanted.name))
+    return version is not None and not wanted.specifier.contains(version, prereleases=True)
 
 
 def _uv(*arguments: str) -> str:

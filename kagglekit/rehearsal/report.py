@@ -93,13 +93,12 @@ def _score_line(verdict: Verdict) -> str:
     score = verdict.score
     if score is None:
         return "not scored"
+    count = f"{len(score.per_image)} image" + ("s" if len(score.per_image) > 1 else "")
+    line = f"score {score.value:.4f} ({score.metric.replace('_', ' ')}, {count})"
+    if score.metric == "mean_dice":
+        return line
     union = sum(score.union_dice.values()) / len(score.union_dice)
-    line = (
-        f"score {score.value:.4f} ({score.metric.replace('_', ' ')}, {len(score.per_image)} images)"
-    )
-    return (
-        line if score.metric == "mean_dice" else f"{line}; mean Dice of the union mask {union:.4f}"
-    )
+    return f"{line}; mean Dice of the union mask {union:.4f}"
 
 
 def _mark(passed: bool) -> str:
@@ -116,17 +115,19 @@ def _page(report: Report) -> str:
     ]
     if report.failure:
         parts.append(f"<pre>{_text(report.failure)}</pre>")
-    parts += [_verdict(name, verdict) for name, verdict in report.verdicts.items()]
+    verdicts = [_verdict(name, verdict) for name, verdict in report.verdicts.items()]
+    parts.append(f'<div class="verdicts">{"".join(verdicts)}</div>')
     remarks = [*report.remarks, *(w for v in report.verdicts.values() for w in v.warnings)]
     if remarks:
         parts.append("<h2>Notes</h2><ul>" + "".join(f"<li>{_text(r)}" for r in remarks) + "</ul>")
     if report.pictures:
         parts.append(
             "<h2>Predictions of the hidden test</h2>"
-            "<p><b class=both>green</b> predicted and true · <b class=only-pred>vermilion</b> "
-            "predicted only · <b class=only-true>blue</b> true only"
+            '<p><b class="both">green</b> predicted and true · <b class="only-pred">vermilion</b> '
+            'predicted only · <b class="only-true">blue</b> true only</p>'
         )
-        parts += [_figure(caption, png) for caption, png in report.pictures]
+        figures = [_figure(caption, png) for caption, png in report.pictures]
+        parts.append(f'<div class="pictures">{"".join(figures)}</div>')
     parts.append(
         "<h2>Steps</h2>" + _table(("step", "", "seconds", "peak MB"), _steps(report.steps))
     )
@@ -146,14 +147,15 @@ def _page(report: Report) -> str:
 
 def _verdict(name: str, verdict: Verdict) -> str:
     state = "passed" if verdict.passed else "failed"
-    lines = [f"<p>Kaggle would say: <b>{_text(verdict.kaggle_says)}</b>"]
+    lines = [f"<p>Kaggle would say: <b>{_text(verdict.kaggle_says)}</b></p>"]
     if verdict.cause:
         lines.append(f"<pre>{_text(verdict.cause)}</pre>")
     if verdict.hint:
-        lines.append(f"<p>What to do: {_text(verdict.hint)}")
+        lines.append(f"<p>What to do: {_text(verdict.hint)}</p>")
     if verdict.score:
-        lines.append(f"<p>{_text(_score_line(verdict))}")
-    return f'<h2 class="{state}">{name} test: {_mark(verdict.passed)}</h2>' + "".join(lines)
+        lines.append(f"<p>{_text(_score_line(verdict))}</p>")
+    title = f"<h2>{_text(name)} test: {_mark(verdict.passed)}</h2>"
+    return f'<section class="{state}">{title}{"".join(lines)}</section>'
 
 
 def _steps(steps: Sequence[Step]) -> list[tuple[str, str, str, str]]:
@@ -163,8 +165,13 @@ def _steps(steps: Sequence[Step]) -> list[tuple[str, str, str, str]]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def cell(text: str, tag: str) -> str:
+        # Long ids and file names may break anywhere, and so leave other words whole.
+        long = max(map(len, text.split()), default=0) > _LONG
+        return f"<{tag}{' class=long' if long else ''}>{_text(text)}</{tag}>"
+
     def row(cells: Sequence[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{_text(cell)}" for cell in cells)
+        return "<tr>" + "".join(cell(text, tag) for text in cells) + "</tr>"
 
     return "<table>" + row(head, "th") + "".join(row(cells, "td") for cells in rows) + "</table>"
 
@@ -179,17 +186,27 @@ def _text(value: str) -> str:
     return html.escape(value)
 
 
+_LONG = 15  # letters of a word
 _SKELETON = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title>
 <style>
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 1rem auto;
-padding: 0 1rem; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .2rem .8rem .2rem 0; text-align: left;
-border-bottom: 1px solid #ddd; vertical-align: top; overflow-wrap: anywhere; }}
-pre {{ white-space: pre-wrap; background: #f4f4f4; padding: .6rem; }}
-figure {{ display: inline-block; margin: .4rem; }} img {{ max-width: 100%; }}
-figcaption {{ font-size: .85rem; overflow-wrap: anywhere; }}
+padding: 0 1rem; color: #222; overflow-wrap: anywhere; }}
+h1, h2 {{ line-height: 1.2; overflow-wrap: normal; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+td, th {{ padding: .25rem 1rem .25rem 0; text-align: left; border-bottom: 1px solid #ddd;
+vertical-align: top; }}
+td, th {{ overflow-wrap: normal; }} .long {{ overflow-wrap: anywhere; }}
+td:nth-child(n+3), th:nth-child(n+3) {{ text-align: right; }}
+pre {{ white-space: pre-wrap; background: #f4f4f4; padding: .6rem; font-size: .85rem; }}
+.verdicts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr));
+gap: 1rem; }}
+section {{ border-left: .3rem solid; padding-left: 1rem; }} section h2 {{ margin-top: 0; }}
+section > :not(h2) {{ color: #222; }}
+.pictures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(17rem, 1fr));
+gap: 1rem; }}
+figure {{ margin: 0; }} img {{ width: 100%; }} figcaption {{ font-size: .8rem; }}
 .passed {{ color: #00664a; }} .failed {{ color: #a83f00; }}
 .both {{ color: #009e73; }} .only-pred {{ color: #d55e00; }} .only-true {{ color: #0072b2; }}
 </style>

@@ -1,0 +1,304 @@
+"""The `kagglekit` command: exit codes and output, whole."""
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kagglekit import __version__, cli, competitions, submission
+from kagglekit.competitions import fake
+from kagglekit.errors import NetworkError
+from kagglekit.offline import image
+from kagglekit.rehearsal import rehearse
+from kagglekit.rehearsal.judge import Verdict
+from kagglekit.rehearsal.report import Report
+
+BOWL = competitions.load("data-science-bowl-2018")
+Output = pytest.CaptureFixture[str]
+
+
+def refused(arguments: list[str], capsys: Output) -> str:
+    """Return the last line of what argparse says to a command line it does not understand."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_version(capsys: Output) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"kagglekit {__version__}\n"
+
+
+def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert capsys.readouterr().out == (
+        "usage: kagglekit [-h] [--version] COMMAND ...\n"
+        "\n"
+        "From a trained segmentation model to a Kaggle score, proved on your own machine.\n"
+        "\n"
+        "positional arguments:\n"
+        "  COMMAND\n"
+        "    rehearse  run a notebook as Kaggle will, with no network, and judge its submission\n"
+        "    build     build the offline bundle: what the Kaggle image lacks\n"
+        "    fake      make a competition folder out of synthetic images\n"
+        "    check     list everything wrong with a submission.csv\n"
+        "\n"
+        "options:\n"
+        "  -h, --help  show this help message and exit\n"
+        "  --version   show program's version number and exit\n"
+    )
+
+
+def test_no_command(capsys: Output) -> None:
+    told = refused([], capsys)
+    assert told == "kagglekit: error: the following arguments are required: COMMAND"
+
+
+def test_starting_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; sys.modules.update(numpy=None, torch=None, cv2=None, pandas=None)\n"
+        "from kagglekit import cli; cli._parser()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class TestFake:
+    def test_a_tree_is_written(self, tmp_path: Path, capsys: Output) -> None:
+        out = tmp_path / "tree"
+        assert cli.main(["fake", "hubmap-kidney-segmentation", "--out", str(out)]) == 0
+        assert capsys.readouterr() == (f"{out}: HuBMAP - Hacking the Kidney, 1 test image\n", "")
+        comp = competitions.load("hubmap-kidney-segmentation")
+        assert len(comp.find_data(out).test_images()) == 1
+
+    def test_seeds(self, tmp_path: Path, capsys: Output) -> None:
+        out = tmp_path / "tree"
+        arguments = ["fake", "hubmap-kidney-segmentation", "--out", str(out), "--seed"]
+        assert refused([*arguments, "-1"], capsys) == (
+            "kagglekit fake: error: argument --seed: `-1` is not a whole number of at least 0"
+        )
+        assert cli.main([*arguments, "1"]) == 0
+        assert capsys.readouterr().out == f"{out}: HuBMAP - Hacking the Kidney, 2 test images\n"
+
+    def test_an_unknown_competition(self, tmp_path: Path, capsys: Output) -> None:
+        assert cli.main(["fake", "hubmap", "--out", str(tmp_path)]) == 5
+        assert capsys.readouterr() == (
+            "",
+            "error: no profile for competition `hubmap`\n"
+            "hint: there is `hubmap-kidney-segmentation`\n",
+        )
+
+    def test_a_folder_that_is_in_use(self, tmp_path: Path, capsys: Output) -> None:
+        (tmp_path / "x").touch()
+        assert cli.main(["fake", BOWL.slug, "--out", str(tmp_path)]) == 5
+        assert capsys.readouterr().err == (
+            f"error: `{tmp_path}` is not empty: two trees in one folder would be neither\n"
+            "hint: give a new folder, or delete this one first\n"
+        )
+
+    def test_what_the_system_refuses(self, tmp_path: Path, capsys: Output) -> None:
+        (tmp_path / "file").touch()
+        assert cli.main(["fake", BOWL.slug, "--out", str(tmp_path / "file")]) == 1
+        told = capsys.readouterr().err
+        assert told == f"error: [Errno 17] File exists: '{tmp_path}/file'\n"
+
+
+class TestCheck:
+    @pytest.fixture
+    def tree(self, tmp_path: Path) -> Path:
+        root = tmp_path / "input" / BOWL.slug
+        truth = fake.make(BOWL, root, train=0, test=1, size=(60, 80))
+        submission.write_truth(tmp_path / "submission.csv", BOWL, truth)
+        return root
+
+    def test_fit(self, tree: Path, tmp_path: Path, capsys: Output) -> None:
+        path = str(tmp_path / "submission.csv")
+        arguments = ["check", path, "--competition", BOWL.slug, "--data", str(tree)]
+        assert cli.main(arguments) == 0
+        assert capsys.readouterr() == (f"{path}: fit to submit to 2018 Data Science Bowl\n", "")
+
+    def test_data_is_found_where_kaggle_mounts_it(
+        self, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("KAGGLEKIT_INPUT", str(tree.parent))
+        path = str(tmp_path / "submission.csv")
+        assert cli.main(["check", path, "--competition", BOWL.slug]) == 0
+
+    def test_unfit(self, tree: Path, tmp_path: Path, capsys: Output) -> None:
+        path = tmp_path / "submission.csv"
+        path.write_text("ImageId,EncodedPixels\nwhat,1 2\n")
+        arguments = ["check", str(path), "--competition", BOWL.slug, "--data", str(tree)]
+        assert cli.main(arguments) == 6
+        image_id = next(iter(BOWL.find_data(tree).test_images()))
+        assert capsys.readouterr() == (
+            "",
+            f"error: {path}: 2018 Data Science Bowl would refuse it\n"
+            "  - Submission Scoring Error: row 2, `what`: no such test image\n"
+            f"  - Submission Scoring Error: `{image_id}`: no row\n",
+        )
+
+    def test_no_file(self, tree: Path, tmp_path: Path, capsys: Output) -> None:
+        path = tmp_path / "nosuch.csv"
+        arguments = ["check", str(path), "--competition", BOWL.slug, "--data", str(tree)]
+        assert cli.main(arguments) == 6
+        assert capsys.readouterr().err == (
+            f"error: {path}: 2018 Data Science Bowl would refuse it\n"
+            f"  - Submission CSV Not Found: there is no `{path}`\n"
+        )
+
+    def test_no_data(self, tmp_path: Path, capsys: Output) -> None:
+        gone = tmp_path / "gone"
+        arguments = ["check", "x.csv", "--competition", BOWL.slug, "--data", str(gone)]
+        assert cli.main(arguments) == 5
+        assert capsys.readouterr().err.startswith(f"error: `{gone}` is not the tree of ")
+
+
+class TestBuild:
+    def test_what_it_hands_on(self, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+        seen: list[argparse.Namespace] = []
+
+        def build(arguments: argparse.Namespace, say: Any) -> None:
+            seen.append(arguments)
+            say("two wheels")
+
+        monkeypatch.setattr(cli.offline, "run", build)
+        assert cli.main(["build", "--image", "a", "--image", "b", "--owner", "me"]) == 0
+        assert capsys.readouterr() == ("two wheels\n", "")
+        assert (seen[0].image, seen[0].owner) == (["a", "b"], "me")
+        assert seen[0].out.name == "kagglekit-offline"
+
+    def test_an_unknown_image(self, capsys: Output) -> None:
+        assert cli.main(["build", "--image", "nosuch"]) == 16
+        known = "".join(f"  - known: {name}\n" for name in image.names())
+        assert capsys.readouterr() == (
+            "",
+            "error: `nosuch` is neither a known Kaggle image nor a readable list of versions "
+            f"([Errno 2] No such file or directory: 'nosuch')\n{known}",
+        )
+
+
+class TestRehearse:
+    @pytest.fixture
+    def plans(self, monkeypatch: pytest.MonkeyPatch) -> list[rehearse.Plan]:
+        """The plans that were carried out, each by a rehearsal that passes."""
+        plans: list[rehearse.Plan] = []
+
+        def carry_out(plan: rehearse.Plan, say: Any) -> Report:
+            plans.append(plan)
+            say("[1] data …")
+            good = Verdict(True, "Succeeded")
+            verdicts = {"visible": good, "hidden": good}
+            return Report(plan.comp.title, plan.notebook.name, plan.image, verdicts=verdicts)
+
+        monkeypatch.setattr(rehearse, "rehearse", carry_out)
+        return plans
+
+    @pytest.fixture
+    def notebook(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.chdir(tmp_path)
+        path = tmp_path / "my_submit.py"
+        path.write_text('"data-science-bowl-2018"\n')
+        return path
+
+    def test_passed(self, plans: list[rehearse.Plan], notebook: Path, capsys: Output) -> None:
+        assert cli.main(["rehearse", notebook.name]) == 0
+        out = notebook.parent / "rehearsals" / BOWL.slug
+        assert capsys.readouterr() == (
+            "[1] data …\n"
+            "\n"
+            "visible test  passed  Kaggle: Succeeded\n"
+            "hidden test   passed  Kaggle: Succeeded\n"
+            "\n"
+            "PASSED: this notebook is fit to submit\n"
+            f"report: {out}/report.html\n",
+            "",
+        )
+        assert plans == [rehearse.Plan(Path(notebook.name), BOWL, image.DEFAULT, out)]
+
+    def test_every_option(self, plans: list[rehearse.Plan], notebook: Path) -> None:
+        arguments = ["rehearse", str(notebook), "--competition", "hubmap-kidney-segmentation"]
+        arguments += ["--data", "d", "--image", "kaggle-2026-06-cpu", "--out", "o"]
+        arguments += ["--minutes", "2.5", "--bundle", "b", "--trained", "t"]
+        arguments += ["--attach", "w", "--attach", "t"]
+        for name in "tw":
+            Path(name).mkdir()
+        assert cli.main(arguments) == 0
+        kidney = competitions.load("hubmap-kidney-segmentation")
+        assert plans == [
+            rehearse.Plan(
+                notebook, kidney, "kaggle-2026-06-cpu", notebook.parent / "o",
+                data=Path("d"), trained=Path("t"), attach=(Path("w"), Path("t")),
+                bundle=Path("b"), minutes=2.5,
+            )
+        ]  # fmt: skip
+
+    def test_failed(self, notebook: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+        report = Report("x", "n", "i", failure="the training notebook failed in cell 1: odd")
+        monkeypatch.setattr(rehearse, "rehearse", lambda plan, say: report)
+        assert cli.main(["rehearse", str(notebook), "--out", "o"]) == 21
+        assert capsys.readouterr().out == (
+            "\nthe training notebook failed in cell 1: odd\n\n"
+            "FAILED: do not submit this\n"
+            f"report: {notebook.parent}/o/report.html\n"
+        )
+
+    def test_not_carried_out(
+        self, notebook: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+    ) -> None:
+        def stop(plan: rehearse.Plan, say: Any) -> Report:
+            raise NetworkError("the package index could not be reached")
+
+        monkeypatch.setattr(rehearse, "rehearse", stop)
+        assert cli.main(["rehearse", str(notebook)]) == 14
+        assert capsys.readouterr() == ("", "error: the package index could not be reached\n")
+
+    @pytest.mark.usefixtures("notebook")
+    @pytest.mark.parametrize(
+        ("arguments", "code", "told"),
+        [
+            (["nosuch.ipynb"], 20, "there is no notebook at `nosuch.ipynb`\n"),
+            (
+                ["my_submit.py", "--competition", "data-science-bowl"],
+                5,
+                "no profile for competition `data-science-bowl`\n"
+                "hint: there is `data-science-bowl-2018`\n",
+            ),
+            (
+                [],
+                20,
+                "no notebook for `hubmap-kidney-segmentation`: none of "
+                "`notebooks/*_submit.ipynb` names it\n"
+                "hint: give the notebook to rehearse: kagglekit rehearse my_submit.ipynb\n",
+            ),
+        ],
+    )
+    def test_bad_input(self, arguments: list[str], code: int, told: str, capsys: Output) -> None:
+        assert cli.main(["rehearse", *arguments]) == code
+        assert capsys.readouterr() == ("", f"error: {told}")
+
+    @pytest.mark.parametrize(
+        ("option", "value", "told"),
+        [
+            ("--minutes", "soon", "`soon` is not a number of minutes above 0"),
+            ("--minutes", "0", "`0` is not a number of minutes above 0"),
+            ("--minutes", "nan", "`nan` is not a number of minutes above 0"),
+            ("--trained", "/no/such", "`/no/such` is not a folder"),
+            ("--attach", "/no/such", "`/no/such` is not a folder"),
+        ],
+    )
+    def test_bad_options(self, option: str, value: str, told: str, capsys: Output) -> None:
+        assert refused(["rehearse", option, value], capsys) == (
+            f"kagglekit rehearse: error: argument {option}: {told}"
+        )
+
+
+def test_the_verdict_s_exit_code_stands_in_the_document() -> None:
+    document = Path(__file__).resolve().parents[1] / "docs" / "exit-codes.md"
+    assert f"| {cli.FAILED_VERDICT} | | a rehearsal was carried out, " in document.read_text()
