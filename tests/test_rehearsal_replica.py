@@ -133,6 +133,22 @@ def test_a_clone_is_independent() -> None:
     assert installed(made) == before
 
 
+@pytest.mark.parametrize(
+    ("line", "struck"),
+    [
+        ("Requires-Dist: other>=7\n", True),
+        ("Requires-Dist: Other (>=7) ; python_version > '3'\n", True),
+        ("Requires-Dist: other>=3\n", False),
+        ("Requires-Dist: other\n", False),
+        ("Requires-Dist: helper>=9\n", False),  # the bundle's own affair
+        ("Requires-Dist: other (>=7.*)\n", False),  # not valid
+        ("Summary: other>=7\n", False),
+    ],
+)
+def test_contradictions(line: str, struck: bool) -> None:
+    assert replica._contradicts(line, {"other": "3.0"}) is struck
+
+
 def test_a_clone_is_copied_where_it_cannot_be_linked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

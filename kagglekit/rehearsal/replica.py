@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from kagglekit.errors import NetworkError, RehearsalError
@@ -165,7 +165,10 @@ def _strike_contradictions(folder: Path, packages: dict[str, str]) -> None:
 def _contradicts(line: str, packages: dict[str, str]) -> bool:
     if not line.startswith("Requires-Dist:"):
         return False
-    wanted = Requirement(line.removeprefix("Requires-Dist:").strip())
+    try:
+        wanted = Requirement(line.removeprefix("Requires-Dist:").strip())
+    except InvalidRequirement:  # of the kind that old packages have and pip passes over
+        return False
     version = packages.get(canonicalize_name(wanted.name))
     return version is not None and not wanted.specifier.contains(version, prereleases=True)
 
