@@ -27,7 +27,7 @@ def fit(
 
     AdamW on `bce_dice_loss`; the learning rate rises over the first tenth of the time and falls to
     nothing at the end, so the time given is used whatever the machine. Each batch is seen in one of
-    the square's eight symmetries, its light scaled by about a tenth and its colours by half of that:
+    the square's eight symmetries, its light scaled by about a tenth, its colours by half of that:
     tissue has no right way up, and lamps and stains differ.
 
     Args:

@@ -58,7 +58,7 @@ def test_summary_of_a_report_that_passed() -> None:
         "note: not isolated\n"
         "note: it waited\n"
         "\n"
-        "PASSED: this notebook is fit to submit"
+        "PASSED: Kaggle would score it, but read the notes"
     )
 
 
@@ -137,7 +137,7 @@ def test_the_page_is_one_file(make: object, tmp_path: Path) -> None:
 def test_a_page_that_passed(tmp_path: Path) -> None:
     page = Page(passed(), tmp_path)
     for told in (
-        "PASSED: fit to submit",
+        "PASSED: Kaggle would score it, but read the notes",
         f"HuBMAP · kidney_submit.py · Kaggle image kaggle-2026-06-gpu · kagglekit {__version__}",
         "visible test: passed",
         "score 0.7500 (mean dice, 2 images)",

@@ -10,11 +10,12 @@ import pytest
 
 from kagglekit import competitions
 from kagglekit.competitions import fake
-from kagglekit.errors import RehearsalError
+from kagglekit.errors import KaggleImageError, RehearsalError
 from kagglekit.offline import bundle, command, image
 from kagglekit.rehearsal import sandbox
-from kagglekit.rehearsal.judge import NO_CSV, SCORED, SCORING, THREW
+from kagglekit.rehearsal.judge import SCORED, THREW, WRONG_ORDER
 from kagglekit.rehearsal.rehearse import Plan, default_plan, rehearse
+from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR
 
 ROOT = Path(__file__).parents[1]
 DSB = "data-science-bowl-2018"
@@ -105,25 +106,25 @@ FAULTS = {
         ("import csv, glob, os", "import csv, glob, os\nimport ttach"),
         "visible",
         THREW,
-        "cell 0, `import ttach`: `ttach` is neither in the Kaggle image nor in the bundle",
+        "cell 1, `import ttach`: `ttach` is neither in the Kaggle image nor in the bundle",
     ),
     "hard-coded id": (
         ("image_id = os.path.basename(path)[:-4]", "image_id = 'VISIBLE_ID'"),
         "hidden",
-        SCORING,
-        "1 row(s) are of the visible test, e.g. id `VISIBLE_ID`, and not of the hidden one, which has "
-        "3 other images: the ids are hard-coded",
+        SCORING_ERROR,
+        "there are rows of 1 image of the visible test, e.g. id `VISIBLE_ID`, which the hidden test, "
+        "with 3 other images, does not have: the ids are hard-coded",
     ),
     "wrong order": (
         ("mask.T.flatten()", "mask.flatten()"),
         "visible",
-        None,
-        "wrong order",
+        WRONG_ORDER,
+        "the runs were counted in the wrong order",
     ),
     "no submission.csv": (
         ('open("submission.csv", "w")', 'open("predictions.csv", "w")'),
         "visible",
-        NO_CSV,
+        NOT_FOUND,
         "the notebook ended without writing /kaggle/working/submission.csv; it wrote predictions.csv",
     ),
 }  # fmt: skip
@@ -142,8 +143,9 @@ def test_a_planted_fault_is_named(tmp_path, built, isolated, fault):
     verdict = report.verdicts[where]
     assert not verdict.passed
     assert cause.replace("VISIBLE_ID", visible_id) in verdict.cause
-    assert kaggle_says is None or verdict.kaggle_says == kaggle_says
+    assert verdict.kaggle_says == kaggle_says
     assert verdict.hint
+    assert list(report.verdicts)[-1] == where  # a second run would only fail again
     if where == "hidden":
         assert report.verdicts["visible"].passed  # it looked fine until the test was another
 
@@ -195,6 +197,30 @@ def test_a_folder_that_something_else_wrote_is_not_cleared(tmp_path):
         f"`{tmp_path}` exists and was not written by a rehearsal\nhint: give another folder as --out"
     )
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_typo_does_not_cost_the_last_rehearsal(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".kagglekit-rehearsal").touch()
+    (out / "report.html").write_text("of yesterday")
+    comp = competitions.load(DSB)
+    with pytest.raises(KaggleImageError):
+        rehearse(Plan(tmp_path / "a.ipynb", comp, "kagle-2026", out))
+    bad = Plan(
+        tmp_path / "a.ipynb", comp, image.DEFAULT, out, data=tmp_path / "no", trained=out,
+        attach=(tmp_path, tmp_path / "x" / tmp_path.name),
+    )  # fmt: skip
+    with pytest.raises(RehearsalError) as raised:
+        rehearse(bad)
+    assert str(raised.value) == (
+        "this cannot be rehearsed\n"
+        f"  - `{tmp_path / 'no'}` is not a folder\n"
+        f"  - `{tmp_path / 'x' / tmp_path.name}` is not a folder\n"
+        f"  - `{out}` lies in `{out}`, which is emptied first\n"
+        f"  - two datasets are called `{tmp_path.name}`"
+    )
+    assert (out / "report.html").read_text() == "of yesterday"
 
 
 def test_the_default_is_the_kidney_competition(monkeypatch):

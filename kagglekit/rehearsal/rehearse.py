@@ -70,13 +70,14 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     Raises:
         KagglekitError: the rehearsal could not be carried out. A failing notebook is not an error.
     """
-    _clear(plan.out)
     image = images.load(plan.image)
+    _check(plan)
+    _clear(plan.out)
     report = Report(plan.comp.title, plan.notebook.name, image.name)
     if sandbox.isolation():
         report.remarks.append(
-            f"not isolated ({sandbox.isolation()}): inputs were shown through KAGGLEKIT_INPUT and "
-            "were writable, and the network was refused in Python only"
+            f"not isolated ({sandbox.isolation()}): inputs were writable copies, shown through "
+            "KAGGLEKIT_INPUT, and the network was refused in Python only"
         )
     steps = _Steps(plan, report, say)
     tests = steps.data()
@@ -114,7 +115,10 @@ class _Steps:
                 tests, source = stage.from_fake(plan.comp, trees), "synthetic images"
             else:
                 data = plan.comp.find_data(plan.data)
-                tests, source = stage.from_data(plan.comp, data, trees), "held-out labelled images"
+                # A hard link is only as safe as the mount that makes it read-only.
+                links = sandbox.isolation() == ""
+                tests = stage.from_data(plan.comp, data, trees, links=links)
+                source = "held-out labelled images"
             visible, hidden = (len(test.truth) for test in tests)
             told(f"{visible} in the visible test, {hidden} in the hidden one, {source}")
         return tests
@@ -160,7 +164,8 @@ class _Steps:
         outcome, attempts = self._run("train", notebook, replica, self._with(inputs, test))
         if not outcome["ok"]:
             cause, hint = explain(outcome, attempts)
-            self.report.failure = f"the training notebook failed in {cause}\nhint: {hint}"
+            hint = f"\nhint: {hint}" if hint else ""
+            self.report.failure = f"the training notebook failed in {cause}{hint}"
         return self.plan.out / "train"
 
     def submit(
@@ -230,6 +235,21 @@ class _Steps:
             self.say(f"    {words}  ({seconds:.1f} s{memory})")
 
         yield told
+
+
+def _check(plan: Plan) -> None:
+    """Refuse what would only fail, or be lost, after minutes."""
+    given = [path for path in (plan.data, plan.trained, plan.bundle, *plan.attach) if path]
+    problems = [f"`{path}` is not a folder" for path in given if not path.is_dir()]
+    problems += [
+        f"`{path}` lies in `{plan.out}`, which is emptied first"
+        for path in given
+        if path.resolve().is_relative_to(plan.out)
+    ]
+    names = [path.name for path in plan.attach]
+    problems += [f"two datasets are called `{name}`" for name in {*names} if names.count(name) > 1]
+    if problems:
+        raise RehearsalError("this cannot be rehearsed", problems=problems)
 
 
 def _clear(out: Path) -> None:

@@ -24,6 +24,7 @@ from kagglekit.offline import tools
 from kagglekit.offline.image import KaggleImage
 
 # What Kaggle runs a notebook with, whatever the notebook imports.
+_FORMAT = "2"  # of the cache: 2 is relocatable
 _KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
 
 
@@ -81,7 +82,9 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
     python, warnings = find_python(image.python)
     pins = _pins(image, sorted({*roots, *_KERNEL}), {canonicalize_name(name) for name in bundled})
     packages = dict(pin.split("==") for pin in pins)
-    key = hashlib.sha256("\n".join([image.name, str(python), *pins]).encode()).hexdigest()[:12]
+    key = hashlib.sha256("\n".join([_FORMAT, image.name, str(python), *pins]).encode()).hexdigest()[
+        :12
+    ]
     folder = cache_root() / "replicas" / f"{image.name}-{key}"
     complete = folder / ".complete"
     if not complete.is_file():

@@ -77,11 +77,7 @@ def summary(report: Report) -> str:
         lines += report.failure.splitlines()
     lines += [f"note: {remark}" for remark in report.remarks]
     lines += [f"note: {w}" for v in report.verdicts.values() for w in v.warnings]
-    lines.append("")
-    lines.append(
-        "PASSED: this notebook is fit to submit" if report.passed else "FAILED: do not submit this"
-    )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", _closing(report)])
 
 
 def write(report: Report, path: Path) -> None:
@@ -101,13 +97,21 @@ def _score_line(verdict: Verdict) -> str:
     return f"{line}; mean Dice of the union mask {union:.4f}"
 
 
+def _closing(report: Report) -> str:
+    if not report.passed:
+        return "FAILED: do not submit this"
+    if any(verdict.warnings for verdict in report.verdicts.values()):
+        return "PASSED: Kaggle would score it, but read the notes"
+    return "PASSED: this notebook is fit to submit"
+
+
 def _mark(passed: bool) -> str:
     return "passed" if passed else "FAILED"
 
 
 def _page(report: Report) -> str:
     state = "passed" if report.passed else "failed"
-    told = "PASSED: fit to submit" if report.passed else "FAILED: do not submit this"
+    told = _closing(report)
     parts = [
         f'<h1 class="{state}">{told}</h1>',
         f"<p>{_text(report.competition)} · {_text(report.notebook)} · Kaggle image "
@@ -122,7 +126,7 @@ def _page(report: Report) -> str:
         parts.append("<h2>Notes</h2><ul>" + "".join(f"<li>{_text(r)}" for r in remarks) + "</ul>")
     if report.pictures:
         parts.append(
-            "<h2>Predictions of the hidden test</h2>"
+            f"<h2>Predictions of the {list(report.verdicts)[-1]} test</h2>"
             '<p><b class="both">green</b> predicted and true · <b class="only-pred">vermilion</b> '
             'predicted only · <b class="only-true">blue</b> true only</p>'
         )

@@ -7,7 +7,7 @@ labelled ones: some of those play the test, and their labels are kept out of the
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,15 +57,15 @@ def from_fake(comp: Profile, folder: Path, seed: int = 0) -> tuple[Test, Test]:
     )
 
 
-def from_data(comp: Profile, data: Data, folder: Path) -> tuple[Test, Test]:
+def from_data(comp: Profile, data: Data, folder: Path, *, links: bool = True) -> tuple[Test, Test]:
     """Let every fifth labelled image, or group of images, play the test.
-
-    Files are hard-linked where the file system allows it, and copied otherwise.
 
     Args:
         comp: the competition.
         data: its real folder, with labelled train images.
         folder: where to write the two trees.
+        links: hard-link files where the file system allows it. A link is the original itself, so
+            say False where what is given to the notebook is not mounted read-only.
 
     Returns:
         The visible and the hidden test; no image is in both, or in the train part of either.
@@ -85,18 +85,13 @@ def from_data(comp: Profile, data: Data, folder: Path) -> tuple[Test, Test]:
         )
     visible_ids = held[:: min(_VISIBLE, len(held))]
     hidden_ids = [image for image in held if image not in visible_ids]
-    return (
-        _make_test("visible", data, folder / "visible", train, visible_ids),
-        _make_test("hidden", data, folder / "hidden", train, hidden_ids),
+    tests = (
+        Test("visible", folder / "visible", {image: data.truth(image) for image in visible_ids}),
+        Test("hidden", folder / "hidden", {image: data.truth(image) for image in hidden_ids}),
     )
-
-
-def _make_test(
-    name: str, data: Data, tree: Path, train: Sequence[str], test: Sequence[str]
-) -> Test:
-    truth = {image: data.truth(image) for image in test}
-    _write_tree(data, tree, train, test)
-    return Test(name, tree, truth)
+    for test in tests:
+        _write_tree(data, test.tree, train, list(test.truth), _link if links else _copy)
+    return tests
 
 
 def _units(data: Data) -> list[list[str]]:
@@ -112,7 +107,13 @@ def _units(data: Data) -> list[list[str]]:
     return list(units.values())
 
 
-def _write_tree(data: Data, out: Path, train: Sequence[str], test: Sequence[str]) -> None:
+def _write_tree(
+    data: Data,
+    out: Path,
+    train: Sequence[str],
+    test: Sequence[str],
+    place: Callable[[Path, Path], None],
+) -> None:
     """Write a tree of the same form with these train and test images."""
     layout, rules = data.profile.tree, data.profile.submission
     images = data.train_images()
@@ -127,7 +128,8 @@ def _write_tree(data: Data, out: Path, train: Sequence[str], test: Sequence[str]
         if path.is_file() and path.name not in written and path.suffix not in _PACKED:
             links[path.name] = path
     for name, path in links.items():
-        _link(path, out / name)
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        place(path, out / name)
     empty_rows = [(image, rules.empty) for image in test]
     table.write_table(out / rules.sample, (rules.id, rules.rle), empty_rows)
     labels = data.profile.train_table
@@ -139,8 +141,11 @@ def _write_tree(data: Data, out: Path, train: Sequence[str], test: Sequence[str]
 
 
 def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(source.resolve(), target)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copyfile(source, target)
