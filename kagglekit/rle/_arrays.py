@@ -56,6 +56,14 @@ def cancel_pairs(toggles: Ints) -> Ints:
     return toggles[keep]
 
 
+def cut_at_lines(starts: Ints, lengths: Ints, line: int) -> Runs:
+    """Cut runs at the ends of lines; runs that stay on one line are given back as they are."""
+    if not len(starts) or (starts // line == (starts + lengths - 1) // line).all():
+        return starts, lengths
+    on, begin, end = pieces(starts, lengths, line)
+    return on * line + begin, end - begin
+
+
 def pieces(starts: Ints, lengths: Ints, line: int) -> tuple[Ints, Ints, Ints]:
     """Cut runs at the ends of lines.
 

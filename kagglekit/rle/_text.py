@@ -9,6 +9,7 @@ import numpy as np
 
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Runs
+from kagglekit.rle._sets import merge_touching
 from kagglekit.rle._speed import compiled
 
 _PIECE = 1 << 14  # runs turned into text at a time
@@ -21,11 +22,11 @@ def is_missing(text: Any) -> bool:
     """Say whether this is how pandas gives an empty cell: None, NaN or NA."""
     if isinstance(text, (float, np.floating)):
         return bool(np.isnan(text))
-    return text is None or repr(text) == "<NA>"
+    return text is None or type(text).__name__ == "NAType"  # pandas' NA, without importing it
 
 
 def parse(text: str, pixels: int, where: str, base: int = 1) -> Runs:
-    """Read pairs into 0-based starts and lengths, strictly.
+    """Read pairs into 0-based starts and lengths, strictly; touching runs become one.
 
     Args:
         text: e.g. "1 3 10 5".
@@ -49,13 +50,11 @@ def _read(text: str, pixels: int, base: int) -> Runs | None:
     """Return the runs of a text of digits and spaces; None if anything is wrong with it."""
     if not text.isascii():
         return None
+    codes = np.frombuffer(text.encode("ascii"), np.uint8)
     kernel = compiled("read_pairs", 3 * len(text))
     if kernel is not None:
-        codes = np.frombuffer(f"{text} ".encode("ascii"), np.uint8)
-        starts, lengths = np.empty((2, len(codes) // 4 + 1), np.int64)  # "1 1 " is the shortest
-        count = kernel(codes, pixels, base, starts, lengths)
-        return None if count < 0 else (starts[:count].copy(), lengths[:count].copy())
-    codes = np.frombuffer(text.encode("ascii"), np.uint8)
+        count, starts, lengths = kernel(codes, pixels, base)
+        return None if count < 0 else (starts[:count], lengths[:count])
     digit = codes - np.uint8(ord("0")) <= 9
     if not (digit | (codes == ord(" "))).all():
         return None
@@ -63,7 +62,7 @@ def _read(text: str, pixels: int, base: int) -> Runs | None:
     if len(numbers) % 2:
         return None
     starts, lengths = numbers[0::2] - base, numbers[1::2].copy()
-    return None if out_of_order(starts, lengths, pixels) else (starts, lengths)
+    return None if out_of_order(starts, lengths, pixels) else merge_touching(starts, lengths)
 
 
 def out_of_order(starts: Ints, lengths: Ints, pixels: int) -> bool:
