@@ -130,12 +130,15 @@ def _problems(tokens: list[str], pixels: int, base: int) -> list[str]:
 
 def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
     """Return the pairs as text; `base` is the number of the first pixel."""
-    starts = starts + base
     kernel = compiled("write_pairs", 150 * len(starts))
     put = _put_with_numpy if kernel is None else partial(_put_with, kernel)
-    # A piece at a time, because Python's integers take ten times the memory of their digits.
-    cuts = range(0, len(starts), _PIECE)
-    return "".join(put(starts[i : i + _PIECE], lengths[i : i + _PIECE]) for i in cuts)[:-1]
+    # A piece at a time, because Python's integers take ten times the memory of their digits;
+    # added up, because joining needs the memory of all pieces twice.
+    text = ""
+    for i in range(0, len(starts), _PIECE):
+        piece = put(starts[i : i + _PIECE] + base, lengths[i : i + _PIECE])
+        text += piece if i + _PIECE < len(starts) else piece[:-1]
+    return text
 
 
 def _put_with_numpy(starts: Ints, lengths: Ints) -> str:
