@@ -147,8 +147,7 @@ class RLE:
         """The smallest (y0, y1, x0, x1), half-open, that holds every pixel; None when empty."""
         if not len(self):
             return None
-        near, far = _geometry.extent(*self._runs, self._line)
-        y, x = self._near_far(near, far)
+        y, x = self._near_far(*_geometry.extent(*self._runs, self._line))
         return (*y, *x)
 
     @property
@@ -232,8 +231,7 @@ class RLE:
             RLEError: the window is empty or leaves the mask.
         """
         check_window(self.shape, y0, y1, x0, x1)
-        near, far = self._near_far((y0, y1), (x0, x1))
-        runs = _geometry.crop(*self._runs, self._line, near, far)
+        runs = _geometry.crop(*self._runs, self._line, *self._near_far((y0, y1), (x0, x1)))
         return trusted(runs, (y1 - y0, x1 - x0), self.order)
 
     def paste(self, patch: "RLE", y0: int, x0: int) -> "RLE":
@@ -244,8 +242,7 @@ class RLE:
         """
         y1, x1 = y0 + patch.shape[0], x0 + patch.shape[1]
         check_window(self.shape, y0, y1, x0, x1)
-        near, far = self._near_far((y0, y1), (x0, x1))
-        runs = _geometry.rectangle(self._line, near, far)
+        runs = _geometry.rectangle(self._line, *self._near_far((y0, y1), (x0, x1)))
         rest = self - trusted(runs, self.shape, self.order)
         height, width = self.shape
         return rest | patch.reorder(self.order).pad(y0, height - y1, x0, width - x1)
