@@ -137,10 +137,7 @@ def _inflate(text: str, where: str) -> str:
 
     try:
         return zlib.decompress(base64.b64decode(text, validate=True)).decode("ascii")
-    except (
-        zlib.error,
-        ValueError,
-    ) as error:  # binascii.Error and UnicodeDecodeError are the latter
+    except (zlib.error, ValueError) as error:  # ValueError: not base64, or not ASCII
         raise RLEError(
             f"{where}: not zlib and base64 over COCO's counts ({error})",
             hint="a prediction string holds `class confidence mask` triples: pass the mask alone",

@@ -12,7 +12,7 @@ from kagglekit.rle._arrays import NO_INTS, Ints, Runs
 from kagglekit.rle._sets import merge_touching
 from kagglekit.rle._speed import compiled
 
-_PIECE = 1 << 14  # runs turned into text at a time
+_PIECE = 1 << 12  # runs turned into text at a time
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _EMPTY_SIGNS = ("-", "-1", "0", "1 0", "0 0", "authentic")  # what competitions write instead of ''
