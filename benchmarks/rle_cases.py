@@ -46,7 +46,6 @@ def smooth_polygons(shape, count, radii, seed=0):
 def disks_as_runs(shape, count, radii, seed=0):
     """Disks on a slide that is never painted."""
     rng = np.random.default_rng(seed)
-    covered = np.zeros(0, np.int64)
     starts, ends = [], []
     for _ in range(count):
         radius = int(rng.integers(*radii))
@@ -92,16 +91,18 @@ def tutorial_encode(mask):
 
 @njit
 def _tutorial_scan(pixels):
-    runs, start = [np.int64(0) for _ in range(0)], -1
+    runs = np.empty(len(pixels) + 1, np.int64)
+    count, start = 0, -1
     for i in range(len(pixels)):
-        if pixels[i] and start < 0:
+        if pixels[i] == 1 and start < 0:
             start = i
-        elif not pixels[i] and start >= 0:
-            runs += [start + 1, i - start]
-            start = -1
+        elif pixels[i] != 1 and start >= 0:
+            runs[count], runs[count + 1] = start + 1, i - start
+            count, start = count + 2, -1
     if start >= 0:
-        runs += [start + 1, len(pixels) - start]
-    return runs
+        runs[count], runs[count + 1] = start + 1, len(pixels) - start
+        count += 2
+    return runs[:count]
 
 
 def tutorial_encode_numba(mask):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from kagglekit import rle as rle_module
 from kagglekit.rle import RLE, RLEBuilder
 
 masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
@@ -247,6 +248,7 @@ def test_the_constructor_copies_and_joins_touching_runs():
     rle = RLE(starts, [2, 1, 1], (3, 3))
     starts[0] = 1
     assert rle.to_text() == "1 3 7 1"
+    assert RLE([], [], [np.int64(3), 3]) == RLE.empty((3, 3))
 
 
 def test_copies_and_pickles_are_equal():
@@ -288,3 +290,10 @@ def test_neither_import_nor_a_first_call_loads_numba_or_opencv():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_every_public_name_is_there():
+    for name in rle_module.__all__:
+        assert getattr(rle_module, name).__doc__
+    with pytest.raises(AttributeError, match="has no attribute 'encode'"):
+        rle_module.encode  # noqa: B018

@@ -10,7 +10,7 @@ from kagglekit.rle import RLE, from_labels, from_polygons, to_labels
 
 shapes = hnp.array_shapes(min_dims=2, max_dims=2, max_side=9)
 labels_ = st.sampled_from(["u1", "i2", "i4", "u2"]).flatmap(
-    lambda dtype: hnp.arrays(dtype, shapes, elements=st.integers(0, 4))
+    lambda dtype: hnp.arrays(dtype, shapes, elements=st.integers(-2 * (dtype[0] == "i"), 4))
 )
 
 

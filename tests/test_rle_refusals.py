@@ -91,6 +91,7 @@ def refused(call, *expected):
 SIDES = "hint: for a colour image use image.shape[:2]"
 OTHER = "hint: clip it to the mask; what lies outside is background"
 FLOATS = "hint: if it holds probabilities, choose a threshold: `prob > 0.5`"
+ROW = np.ones((1, 2), bool)
 RECT = RLE.from_text("1 2", shape=(4, 6))
 
 CALLS = {
@@ -136,7 +137,17 @@ CALLS = {
     ),
     "more starts than lengths": (
         lambda: RLE([0, 4], [1], (3, 3)),
-        "starts have shape (2,) and lengths (1,): they are one-dimensional and equally many",
+        "there are 2 starts and 1 lengths",
+    ),
+    "starts of floats": (
+        lambda: RLE([0.5], [1], (3, 3)),
+        "starts have dtype float64 and shape (1,): "
+        "a list or one-dimensional array of integers is needed",
+    ),
+    "lengths of two dimensions": (
+        lambda: RLE([0], [[1]], (3, 3)),
+        "lengths have dtype int64 and shape (1, 1): "
+        "a list or one-dimensional array of integers is needed",
     ),
     "mask of probabilities": (
         lambda: RLE.from_mask(np.array([[0.2, 0.9]])),
@@ -192,6 +203,11 @@ CALLS = {
         lambda: [builder := RLEBuilder((2, 2)), *map(builder.push, np.array([[[1, 1]], [[0, 9]]]))],
         "the mask has two different non-zero values, 1 and 9; foreground has one value",
         "hint: of a label image make one mask per label: rle.from_labels(labels)",
+    ),
+    "strips of different dtypes": (
+        lambda: [builder := RLEBuilder((2, 2)), *map(builder.push, [ROW, ROW.astype("u2")])],
+        "the strip has dtype uint16, those before bool",
+        "hint: make them all alike, e.g. `strip > 0`",
     ),
     "strip too wide": (
         lambda: RLEBuilder((4, 4)).push(np.zeros((1, 5), bool)),

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from kagglekit.errors import RLEError
 from kagglekit.rle import RLE
-from kagglekit.rle._arrays import Ints, pieces
+from kagglekit.rle._arrays import Ints, cut_at_lines
 from kagglekit.rle._core import trusted
-from kagglekit.rle._geometry import join
+from kagglekit.rle._sets import merge_touching
 from kagglekit.rle._speed import compiled
 
 Connectivity = Literal[4, 8]
@@ -23,28 +23,23 @@ class Pieces:
 
     Attributes:
         mask: where they come from.
-        on: line of each piece.
-        begin: where on its line it begins, in pixels.
-        end: one past where it ends.
+        line: pixels of one line: the height for order "F", the width for "C".
+        starts: flat position of each piece's first pixel, in the mask's order.
+        lengths: its pixels.
         owner: its component, 0, 1, … by first pixel.
         count: how many components there are.
     """
 
     mask: RLE
-    on: Ints
-    begin: Ints
-    end: Ints
+    line: int
+    starts: Ints
+    lengths: Ints
     owner: Ints
     count: int
 
-    @property
-    def line(self) -> int:
-        """Pixels of one line: the height for order "F", the width for "C"."""
-        return self.mask.shape[0] if self.mask.order == "F" else self.mask.shape[1]
-
     def areas(self) -> Ints:
         """Return the pixels of each component."""
-        size = np.bincount(self.owner, weights=self.end - self.begin, minlength=self.count)
+        size = np.bincount(self.owner, weights=self.lengths, minlength=self.count)
         return size.astype(np.int64)
 
     def only(self, chosen: Bools) -> RLE:
@@ -53,8 +48,7 @@ class Pieces:
 
     def pick(self, which: Ints) -> RLE:
         """Return the mask of some pieces, given in ascending order."""
-        top = self.on[which] * self.line
-        runs = join(top + self.begin[which], top + self.end[which])
+        runs = merge_touching(self.starts[which], self.lengths[which])
         return trusted(runs, self.mask.shape, self.mask.order)
 
 
@@ -69,17 +63,18 @@ def connect(mask: RLE, connectivity: int) -> Pieces:
             f"connectivity is {connectivity!r}: it is 4 (sides) or 8 (sides and corners)"
         )
     line = mask.shape[0] if mask.order == "F" else mask.shape[1]
-    on, begin, end = pieces(mask.starts, mask.lengths, line)
+    starts, lengths = cut_at_lines(mask.starts, mask.lengths, line)
+    kernel = compiled("join_pieces", 60 * len(starts))
     reach = 1 if connectivity == 8 else 0
-    kernel = compiled("join_pieces", 60 * len(on))
-    root = (kernel or join_pieces)(on, begin, end, reach)
-    is_root = root == np.arange(len(root))
-    number = np.cumsum(is_root) - 1
-    return Pieces(mask, on, begin, end, number[root], int(is_root.sum()))
+    owner, count = (kernel or join_pieces)(starts, lengths, line, reach)
+    return Pieces(mask, line, starts, lengths, owner, count)
 
 
-def join_pieces(on: Ints, begin: Ints, end: Ints, reach: int) -> Ints:
-    """Return for each piece of a line the first piece of its component."""
+def join_pieces(starts: Ints, lengths: Ints, line: int, reach: int) -> tuple[Ints, int]:
+    """Return the component of each piece of a line, 0, 1, … by first piece, and their count."""
+    on = starts // line
+    begin = starts - on * line
+    end = begin + lengths
     # Piece j on the line before touches piece i if it ends after i begins and begins before
     # i ends; with 8 neighbours one pixel further counts as well. Give each line a pixel of
     # margin on both sides, and positions and ends are sorted over all lines.
@@ -101,7 +96,8 @@ def join_pieces(on: Ints, begin: Ints, end: Ints, reach: int) -> Ints:
         one, other = one[apart], other[apart]
         np.minimum.at(parent, np.maximum(one, other), np.minimum(one, other))
         parent = roots(parent)
-    return parent
+    is_root = parent == np.arange(len(parent))
+    return (np.cumsum(is_root) - 1)[parent], int(is_root.sum())
 
 
 def roots(parent: Ints) -> Ints:

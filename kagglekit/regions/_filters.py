@@ -77,7 +77,9 @@ def fill_holes(
     if max_area is not None:
         hole = parts.areas() <= in_pixels(max_area, um_per_pixel)
     last = rle.shape[0] * rle.shape[1] // parts.line - 1
-    border = (parts.begin == 0) | (parts.end == parts.line) | (parts.on == 0) | (parts.on == last)
+    on = parts.starts // parts.line
+    begin = parts.starts - on * parts.line
+    border = (begin == 0) | (begin + parts.lengths == parts.line) | (on == 0) | (on == last)
     hole[parts.owner[border]] = False
     return rle | parts.only(hole)
 

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from kagglekit.regions._connect import Connectivity, connect
 from kagglekit.rle import RLE
-from kagglekit.rle._arrays import Ints
+from kagglekit.rle._arrays import Ints, to_toggles
 
 
 def components(rle: RLE, connectivity: Connectivity = 8) -> list[RLE]:
@@ -74,10 +74,12 @@ def bboxes(rle: RLE, connectivity: Connectivity = 8) -> Ints:
     near, far = (boxes[:, :2], boxes[:, 2:]) if rle.order == "F" else (boxes[:, 2:], boxes[:, :2])
     near[:, 0], far[:, 0] = np.iinfo(np.int64).max, np.iinfo(np.int64).max
     near[:, 1], far[:, 1] = 0, 0
-    np.minimum.at(near[:, 0], parts.owner, parts.begin)
-    np.maximum.at(near[:, 1], parts.owner, parts.end)
-    np.minimum.at(far[:, 0], parts.owner, parts.on)
-    np.maximum.at(far[:, 1], parts.owner, parts.on + 1)
+    on = parts.starts // parts.line
+    begin = parts.starts - on * parts.line
+    np.minimum.at(near[:, 0], parts.owner, begin)
+    np.maximum.at(near[:, 1], parts.owner, begin + parts.lengths)
+    np.minimum.at(far[:, 0], parts.owner, on)
+    np.maximum.at(far[:, 1], parts.owner, on + 1)
     return boxes
 
 
@@ -96,8 +98,7 @@ def label(rle: RLE, connectivity: Connectivity = 8) -> NDArray[np.int32]:
                [0, 0, 2]], dtype=int32)
     """
     parts = connect(rle, connectivity)
-    starts = parts.on * parts.line + parts.begin
-    edges = np.stack([starts, starts + parts.end - parts.begin], axis=1).ravel()
+    edges = to_toggles(parts.starts, parts.lengths)
     pixels = rle.shape[0] * rle.shape[1]
     values = np.zeros(len(edges) + 1, np.int32)
     values[1::2] = parts.owner + 1

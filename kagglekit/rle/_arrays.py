@@ -13,7 +13,7 @@ Everything below is written for lines, so it serves both orders.
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kagglekit.errors import RLEError
 
@@ -54,6 +54,14 @@ def cancel_pairs(toggles: Ints) -> Ints:
     keep[1:] &= ~same
     keep[:-1] &= ~same
     return toggles[keep]
+
+
+def cut_at_lines(starts: Ints, lengths: Ints, line: int) -> Runs:
+    """Cut runs at the ends of lines; runs that stay on one line are given back as they are."""
+    if not len(starts) or (starts // line == (starts + lengths - 1) // line).all():
+        return starts, lengths
+    on, begin, end = pieces(starts, lengths, line)
+    return on * line + begin, end - begin
 
 
 def pieces(starts: Ints, lengths: Ints, line: int) -> tuple[Ints, Ints, Ints]:
@@ -103,3 +111,18 @@ def check_window(shape: Shape, y0: int, y1: int, x0: int, x1: int) -> None:
             f"window y {y0}:{y1}, x {x0}:{x1} is empty or leaves the mask of shape {shape}",
             hint="clip it to the mask; what lies outside is background",
         )
+
+
+def integers(values: ArrayLike, name: str) -> Ints:
+    """Return a copy of a list or array of integers as int64.
+
+    Raises:
+        RLEError: it holds anything else, or has not one dimension.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
+        raise RLEError(
+            f"{name} have dtype {array.dtype} and shape {array.shape}: "
+            "a list or one-dimensional array of integers is needed"
+        )
+    return array.astype(np.int64)

@@ -1,5 +1,9 @@
 """An RLE made from rows that arrive one strip at a time."""
 
+from typing import Any
+
+import numpy as np
+
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import Mask, Order, Shape, check_shape, from_toggles
 from kagglekit.rle._core import RLE, trusted
@@ -20,7 +24,6 @@ class RLEBuilder:
         RLEError: the shape or the order is not one.
 
     Example:
-        >>> import numpy as np
         >>> builder = RLEBuilder((4, 3))
         >>> builder.push(np.array([[0, 1, 1], [0, 1, 0]], bool))
         >>> builder.push(np.array([[0, 1, 0], [1, 0, 0]], bool))
@@ -32,6 +35,7 @@ class RLEBuilder:
         check_shape(shape, order)
         self.shape, self.order = shape, order
         self._scan = scan(shape, order)
+        self._dtype: np.dtype[Any] | None = None
 
     def push(self, rows: Mask) -> None:
         """Take the next rows.
@@ -47,6 +51,11 @@ class RLEBuilder:
         seen = self._scan.rows_seen
         if rows.shape[1] != width:
             raise RLEError(f"the strip is {rows.shape[1]} pixels wide, the mask {width}")
+        if self._dtype not in (None, rows.dtype):
+            raise RLEError(
+                f"the strip has dtype {rows.dtype}, those before {self._dtype}",
+                hint="make them all alike, e.g. `strip > 0`",
+            )
         if seen + len(rows) > height:
             raise RLEError(
                 f"{len(rows)} more rows after {seen} are {seen + len(rows)}: the mask has {height}",
@@ -54,6 +63,7 @@ class RLEBuilder:
             )
         if len(rows):
             self._scan.push(rows)
+            self._dtype = rows.dtype
 
     def finish(self) -> RLE:
         """Return the mask that was pushed; the builder is ready for another one.
@@ -68,4 +78,5 @@ class RLEBuilder:
                 hint="push the missing rows; background is np.zeros((n, width), bool)",
             )
         done, self._scan = self._scan, scan(self.shape, self.order)
+        self._dtype = None
         return trusted(from_toggles(done.toggles()), self.shape, self.order)

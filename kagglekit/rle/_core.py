@@ -1,7 +1,7 @@
 """The RLE: a mask as its runs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +19,7 @@ from kagglekit.rle._arrays import (
     check_shape,
     check_window,
     from_toggles,
+    integers,
 )
 from kagglekit.rle._decode import paint_across, paint_along
 from kagglekit.rle._encode import check_rows, scan
@@ -59,21 +60,19 @@ class RLE:
     starts: Ints
     lengths: Ints
     shape: Shape
-    order: Order = field(default="F")
+    order: Order = "F"
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.order)
-        starts, lengths = (np.array(a, np.int64, ndmin=1) for a in (self.starts, self.lengths))
-        if starts.shape != lengths.shape or starts.ndim != 1:
-            raise RLEError(
-                f"starts have shape {starts.shape} and lengths {lengths.shape}: "
-                "they are one-dimensional and equally many"
-            )
+        starts, lengths = integers(self.starts, "starts"), integers(self.lengths, "lengths")
+        if len(starts) != len(lengths):
+            raise RLEError(f"there are {len(starts)} starts and {len(lengths)} lengths")
         pixels = self.shape[0] * self.shape[1]
         if _text.out_of_order(starts, lengths, pixels):
             tokens = np.stack([starts + 1, lengths], axis=1).ravel()
-            raise _text.refusal(list(map(str, tokens)), pixels, f"runs of {_describe(self)}")
-        _set(self, *_sets.merge_touching(starts, lengths))
+            where = f"runs of shape {self.shape}, order {self.order!r}"
+            raise _text.refusal(list(map(str, tokens)), pixels, where)
+        _set(self, _sets.merge_touching(starts, lengths), self.shape, self.order)
 
     # Making one
 
@@ -134,8 +133,7 @@ class RLE:
         if not isinstance(text, str):
             raise _text.not_text(text)
         where = f"RLE text for shape {shape}, order {order!r}"
-        runs = _text.parse(text, shape[0] * shape[1], where)
-        return trusted(_sets.merge_touching(*runs), shape, order)
+        return trusted(_text.parse(text, shape[0] * shape[1], where), shape, order)
 
     # What it is
 
@@ -149,8 +147,7 @@ class RLE:
         """The smallest (y0, y1, x0, x1), half-open, that holds every pixel; None when empty."""
         if not len(self):
             return None
-        near, far = _geometry.extent(*self._runs, self._line)
-        y, x = self._near_far(near, far)
+        y, x = self._near_far(*_geometry.extent(*self._runs, self._line))
         return (*y, *x)
 
     @property
@@ -164,7 +161,8 @@ class RLE:
         return len(self.starts)
 
     def __repr__(self) -> str:
-        return f"RLE({len(self)} runs, area {self.area}, {_describe(self)})"
+        is_ = f"{len(self)} runs, area {self.area}, shape {self.shape}, order {self.order!r}"
+        return f"RLE({is_})"
 
     def __eq__(self, other: object) -> bool:
         """Whether both cover the same pixels of the same shape; the order may differ."""
@@ -181,11 +179,7 @@ class RLE:
     @property
     def _line(self) -> int:
         """Pixels of one line of the scan: a column for "F", a row for "C"."""
-        return self.shape[0] if self.order == "F" else self.shape[1]
-
-    @property
-    def _lines(self) -> int:
-        return self.shape[1] if self.order == "F" else self.shape[0]
+        return self._near_far(*self.shape)[0]
 
     def _near_far(self, y: T, x: T) -> tuple[T, T]:
         """Return what belongs to the direction of the lines first, and back again."""
@@ -237,8 +231,7 @@ class RLE:
             RLEError: the window is empty or leaves the mask.
         """
         check_window(self.shape, y0, y1, x0, x1)
-        near, far = self._near_far((y0, y1), (x0, x1))
-        runs = _geometry.crop(self.starts, self.lengths, self._line, near, far)
+        runs = _geometry.crop(*self._runs, self._line, *self._near_far((y0, y1), (x0, x1)))
         return trusted(runs, (y1 - y0, x1 - x0), self.order)
 
     def paste(self, patch: "RLE", y0: int, x0: int) -> "RLE":
@@ -249,8 +242,7 @@ class RLE:
         """
         y1, x1 = y0 + patch.shape[0], x0 + patch.shape[1]
         check_window(self.shape, y0, y1, x0, x1)
-        near, far = self._near_far((y0, y1), (x0, x1))
-        runs = _geometry.rectangle(self._line, near, far)
+        runs = _geometry.rectangle(self._line, *self._near_far((y0, y1), (x0, x1)))
         rest = self - trusted(runs, self.shape, self.order)
         height, width = self.shape
         return rest | patch.reorder(self.order).pad(y0, height - y1, x0, width - x1)
@@ -267,8 +259,9 @@ class RLE:
                 hint="use crop to make a mask smaller",
             )
         shape = (self.shape[0] + top + bottom, self.shape[1] + left + right)
-        line, near, far = (shape[0], top, left) if self.order == "F" else (shape[1], left, top)
-        return trusted(_geometry.place(self._runs, self._line, line, near, far), shape, self.order)
+        line, _ = self._near_far(*shape)
+        runs = _geometry.place(self._runs, self._line, line, *self._near_far(top, left))
+        return trusted(runs, shape, self.order)
 
     def flip(self, axis: int) -> "RLE":
         """Return the mask upside down (axis 0) or mirrored left to right (axis 1), as np.flip.
@@ -281,7 +274,7 @@ class RLE:
         if (axis == 0) == (self.order == "F"):
             runs = _geometry.flip_near(*self._runs, self._line)
         else:
-            runs = _geometry.flip_far(*self._runs, self._line, self._lines)
+            runs = _geometry.flip_far(*self._runs, *self._near_far(*self.shape))
         return trusted(runs, self.shape, self.order)
 
     def rot90(self, times: int = 1) -> "RLE":
@@ -329,7 +322,7 @@ class RLE:
         if order == self.order:
             return self
         check_shape(self.shape, order)
-        runs = _geometry.turn(*self._runs, self._line, self._lines)
+        runs = _geometry.turn(*self._runs, *self._near_far(*self.shape))
         return trusted(runs, self.shape, order)
 
     # Sets
@@ -394,17 +387,13 @@ class RLE:
 def trusted(runs: Runs, shape: Shape, order: Order) -> RLE:
     """Make an RLE of runs known to be canonical, without checking them again."""
     rle = object.__new__(RLE)
-    object.__setattr__(rle, "shape", (int(shape[0]), int(shape[1])))
-    object.__setattr__(rle, "order", order)
-    _set(rle, *runs)
+    _set(rle, runs, shape, order)
     return rle
 
 
-def _set(rle: RLE, starts: Ints, lengths: Ints) -> None:
+def _set(rle: RLE, runs: Runs, shape: Shape, order: Order) -> None:
+    starts, lengths = runs
     starts.flags.writeable = lengths.flags.writeable = False
-    object.__setattr__(rle, "starts", starts)
-    object.__setattr__(rle, "lengths", lengths)
-
-
-def _describe(rle: RLE) -> str:
-    return f"shape {rle.shape}, order {rle.order!r}"
+    values = (starts, lengths, (int(shape[0]), int(shape[1])), order)
+    for name, value in zip(RLE.__slots__, values, strict=True):
+        object.__setattr__(rle, name, value)

@@ -1,16 +1,13 @@
 """How competitions write a mask down: order, base and the sign for an empty one, as data."""
 
-import base64
-import binascii
 import warnings
-import zlib
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from kagglekit.errors import RLEError
-from kagglekit.rle import _coco, _lenient, _sets, _text
+from kagglekit.rle import _coco, _lenient, _text
 from kagglekit.rle._arrays import Order, Runs, Shape, check_shape
 from kagglekit.rle._core import RLE, trusted
 
@@ -76,7 +73,7 @@ class Dialect:
             runs = self._read_pairs(text, shape[0] * shape[1], where, lenient)
         else:
             runs = _read_counts(text, self.form, shape[0] * shape[1], where)
-        return trusted(_sets.merge_touching(*runs), shape, self.order)
+        return trusted(runs, shape, self.order)
 
     def write(self, rle: RLE) -> str:
         """Return the mask as text, whatever order its runs are in."""
@@ -93,6 +90,9 @@ class Dialect:
             return " ".join(map(str, counts.tolist()))
         text = _coco.compress(counts)
         if self.form == "open-images":
+            import base64
+            import zlib
+
             return base64.b64encode(zlib.compress(text.encode("ascii"), 9)).decode("ascii")
         return text
 
@@ -132,9 +132,12 @@ def _read_counts(text: str, form: Form, pixels: int, where: str) -> Runs:
 
 
 def _inflate(text: str, where: str) -> str:
+    import base64
+    import zlib
+
     try:
         return zlib.decompress(base64.b64decode(text, validate=True)).decode("ascii")
-    except (binascii.Error, zlib.error, UnicodeDecodeError, ValueError) as error:
+    except (zlib.error, ValueError) as error:  # ValueError: not base64, or not ASCII
         raise RLEError(
             f"{where}: not zlib and base64 over COCO's counts ({error})",
             hint="a prediction string holds `class confidence mask` triples: pass the mask alone",

@@ -63,34 +63,44 @@ def write_pairs(starts, lengths, text):
 
 
 @njit(nogil=True)
-def read_pairs(codes, pixels, base, starts, lengths):
-    """Read pairs from ASCII digits and spaces, ending in a space, to 0-based runs.
+def read_pairs(codes, pixels, base):
+    """Read pairs from ASCII digits and spaces to 0-based runs; touching ones become one.
 
-    Returns how many, or -1 if there is anything wrong with the text or with a run.
+    Returns how many, or -1 if there is anything wrong with the text or with a run; and arrays
+    of starts and lengths that may be longer.
     """
-    count, value, reached = 0, np.int64(0), np.int64(0)
-    inside, second = False, False
+    spaces = 0
     for code in codes:
+        spaces += code == 32
+    starts = np.empty(spaces // 2 + 1, np.int64)
+    lengths = np.empty(spaces // 2 + 1, np.int64)
+    count, start, value, reached = 0, np.int64(0), np.int64(0), np.int64(0)
+    inside, second = False, False
+    for i in range(len(codes) + 1):
+        code = codes[i] if i < len(codes) else np.uint8(32)
         digit = np.int64(code) - 48
         if 0 <= digit <= 9:
             inside = True
             if value < _LIMIT:
                 value = value * 10 + digit
         elif code != 32:
-            return -1
+            return -1, starts, lengths
         elif inside:
             if not second:
-                if value - base < reached:
-                    return -1
-                starts[count] = value - base
+                start = value - base
+                if start < reached:
+                    return -1, starts, lengths
+            elif value < 1 or start + value > pixels:
+                return -1, starts, lengths
+            elif count and start == reached:
+                reached = start + value
+                lengths[count - 1] += value
             else:
-                reached = starts[count] + value
-                if value < 1 or reached > pixels:
-                    return -1
-                lengths[count] = value
+                reached = start + value
+                starts[count], lengths[count] = start, value
                 count += 1
             value, inside, second = np.int64(0), False, not second
-    return -1 if second else count
+    return -1 if second else count, starts, lengths
 
 
 @njit(nogil=True)
@@ -169,21 +179,33 @@ def _root(parent, i):
 
 
 @njit(nogil=True)
-def join_pieces(on, begin, end, reach):
-    """Return for each piece of a line the first piece of its component.
+def join_pieces(starts, lengths, line, reach):
+    """Return the component of each piece of a line, 0, 1, … by first piece, and their count.
 
     Two indices walk over the pieces of neighbouring lines; those that touch join their trees.
     """
-    parent = np.arange(len(on))
-    j = 0
-    for i in range(len(on)):
-        while on[j] < on[i] - 1 or (on[j] == on[i] - 1 and end[j] + reach <= begin[i]):
+    parent = np.arange(len(starts))
+    j, top = 0, 0  # the first piece that may touch, and where the line begins
+    for i in range(len(starts)):
+        while starts[i] >= top + line:
+            top += line
+        begin, end = starts[i] - line, starts[i] + lengths[i] - line  # as seen a line before
+        while starts[j] < top - line or (
+            starts[j] < top and starts[j] + lengths[j] + reach <= begin
+        ):
             j += 1
         k = j
-        while on[k] == on[i] - 1 and begin[k] < end[i] + reach:
+        while starts[k] < top and starts[k] < end + reach:
             a, b = _root(parent, i), _root(parent, k)
             parent[max(a, b)] = min(a, b)
             k += 1
-    for i in range(len(on)):
-        parent[i] = _root(parent, i)
-    return parent
+    owner = np.empty(len(starts), np.int64)
+    count = 0
+    for i in range(len(starts)):
+        root = _root(parent, i)
+        if root == i:
+            owner[i] = count
+            count += 1
+        else:  # the root is the component's first piece, and has its number already
+            owner[i] = owner[root]
+    return owner, count

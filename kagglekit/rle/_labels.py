@@ -45,7 +45,7 @@ def from_labels(labels: Mask, order: Order = "F") -> dict[int, RLE]:
         y, x = np.divmod(starts, shape[1])
     values = labels[y, x]
     by_label = np.argsort(values, kind="stable")
-    by_label = by_label[np.searchsorted(values[by_label], 0, "right") :]
+    by_label = by_label[values[by_label] != 0]
     cuts = np.flatnonzero(np.diff(values[by_label])) + 1
     parts = np.split(by_label, cuts) if len(by_label) else []
     return {int(values[p[0]]): trusted((starts[p], lengths[p]), shape, order) for p in parts}

@@ -38,8 +38,8 @@ def repair(text: str, pixels: int, where: str, base: int) -> tuple[Runs, list[st
     joined: list[list[int]] = []
     overlaps = 0
     for begin, end in kept:
-        if joined and begin < joined[-1][1]:
-            overlaps += 1
+        if joined and begin <= joined[-1][1]:
+            overlaps += begin < joined[-1][1]
             joined[-1][1] = max(joined[-1][1], end)
         else:
             joined.append([begin, end])

@@ -9,9 +9,10 @@ import numpy as np
 
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Runs
+from kagglekit.rle._sets import merge_touching
 from kagglekit.rle._speed import compiled
 
-_PIECE = 1 << 14  # runs turned into text at a time
+_PIECE = 1 << 12  # runs turned into text at a time
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 _EMPTY_SIGNS = ("-", "-1", "0", "1 0", "0 0", "authentic")  # what competitions write instead of ''
@@ -21,11 +22,11 @@ def is_missing(text: Any) -> bool:
     """Say whether this is how pandas gives an empty cell: None, NaN or NA."""
     if isinstance(text, (float, np.floating)):
         return bool(np.isnan(text))
-    return text is None or repr(text) == "<NA>"
+    return text is None or type(text).__name__ == "NAType"  # pandas' NA, without importing it
 
 
 def parse(text: str, pixels: int, where: str, base: int = 1) -> Runs:
-    """Read pairs into 0-based starts and lengths, strictly.
+    """Read pairs into 0-based starts and lengths, strictly; touching runs become one.
 
     Args:
         text: e.g. "1 3 10 5".
@@ -49,13 +50,11 @@ def _read(text: str, pixels: int, base: int) -> Runs | None:
     """Return the runs of a text of digits and spaces; None if anything is wrong with it."""
     if not text.isascii():
         return None
+    codes = np.frombuffer(text.encode("ascii"), np.uint8)
     kernel = compiled("read_pairs", 3 * len(text))
     if kernel is not None:
-        codes = np.frombuffer(f"{text} ".encode("ascii"), np.uint8)
-        starts, lengths = np.empty((2, len(codes) // 4 + 1), np.int64)  # "1 1 " is the shortest
-        count = kernel(codes, pixels, base, starts, lengths)
-        return None if count < 0 else (starts[:count].copy(), lengths[:count].copy())
-    codes = np.frombuffer(text.encode("ascii"), np.uint8)
+        count, starts, lengths = kernel(codes, pixels, base)
+        return None if count < 0 else (starts[:count], lengths[:count])
     digit = codes - np.uint8(ord("0")) <= 9
     if not (digit | (codes == ord(" "))).all():
         return None
@@ -63,7 +62,7 @@ def _read(text: str, pixels: int, base: int) -> Runs | None:
     if len(numbers) % 2:
         return None
     starts, lengths = numbers[0::2] - base, numbers[1::2].copy()
-    return None if out_of_order(starts, lengths, pixels) else (starts, lengths)
+    return None if out_of_order(starts, lengths, pixels) else merge_touching(starts, lengths)
 
 
 def out_of_order(starts: Ints, lengths: Ints, pixels: int) -> bool:
@@ -131,12 +130,15 @@ def _problems(tokens: list[str], pixels: int, base: int) -> list[str]:
 
 def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
     """Return the pairs as text; `base` is the number of the first pixel."""
-    starts = starts + base
     kernel = compiled("write_pairs", 150 * len(starts))
     put = _put_with_numpy if kernel is None else partial(_put_with, kernel)
-    # A piece at a time, because Python's integers take ten times the memory of their digits.
-    cuts = range(0, len(starts), _PIECE)
-    return "".join(put(starts[i : i + _PIECE], lengths[i : i + _PIECE]) for i in cuts)[:-1]
+    # A piece at a time, because Python's integers take ten times the memory of their digits;
+    # added up, because joining needs the memory of all pieces twice.
+    text = ""
+    for i in range(0, len(starts), _PIECE):
+        piece = put(starts[i : i + _PIECE] + base, lengths[i : i + _PIECE])
+        text += piece if i + _PIECE < len(starts) else piece[:-1]
+    return text
 
 
 def _put_with_numpy(starts: Ints, lengths: Ints) -> str:
