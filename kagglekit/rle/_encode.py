@@ -108,7 +108,7 @@ def _comparison(rows: Mask) -> tuple[Callable[[Mask, Mask], Ints], int]:
     if rows.itemsize == 1 and rows.flags.c_contiguous:
         kernel = compiled("differing", 0.3 * rows.size)
         if kernel is not None:
-            return partial(_differing_compiled, kernel), 8 * _BLOCK  # it needs no cache
+            return partial(_differing_compiled, kernel), 2 * _BLOCK  # it needs no cache
         if rows.shape[1] % 8 == 0:
             return _differing_words, _BLOCK
     return _differing_pixels, _BLOCK
@@ -130,8 +130,9 @@ def _differing_words(rows: Mask, above: Mask) -> Ints:
 
 def _differing_compiled(kernel: Callable[..., int], rows: Mask, above: Mask) -> Ints:
     """Do the same with the compiled kernel."""
-    found = np.empty(rows.size + 1, np.int64)
-    return found[: kernel(rows.view(np.uint8), above.view(np.uint8), found)].copy()
+    found = np.empty(rows.size + 1, np.int32)
+    count = kernel(rows.view(np.uint8), above.view(np.uint8), found)
+    return found[:count].astype(np.int64)
 
 
 class ChangesAlong:
