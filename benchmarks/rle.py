@@ -7,6 +7,7 @@ CPU time (the median of several calls, everything warm) and the most extra memor
 a forked child. Ratios to memcpy are to copying the mask of the same task into existing memory.
 """
 
+import ctypes
 import os
 import platform
 import statistics
@@ -65,6 +66,7 @@ def extra_mb(work: Callable[[], object]):
     if child == 0:
         small = RLE.from_mask(np.eye(64, dtype=np.uint8))  # maps the libraries' code again
         regions.drop_small(RLE.from_text(small.to_text(), small.shape), 2).to_mask()
+        ctypes.CDLL(None).malloc_trim(0)  # nothing that an earlier call freed is used again
         Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
         before = status_mb("VmRSS")
         kept = work()

@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from kagglekit.errors import RLEError
-from kagglekit.rle._arrays import NO_INTS, Ints, Mask, Order, Shape
+from kagglekit.rle._arrays import NO_INTS, Ints, Mask, Order, Positions, Shape
 from kagglekit.rle._speed import compiled
 
 Inspect = Callable[[Mask], None]
@@ -55,7 +55,8 @@ class ChangesAcross:
         self.rows_seen = 0
         self._first: Mask | None = None
         self._last: Mask | None = None
-        self._found: list[Ints] = []
+        self._found: list[Positions] = []
+        self._kept_as = np.uint32 if height * width < 2**32 else np.int64
 
     def push(self, rows: Mask) -> None:
         """Take the next rows, shape (n, width)."""
@@ -85,20 +86,19 @@ class ChangesAcross:
         found *= self.height
         found -= y
         found += self.rows_seen + top
-        self._found.append(found)
+        self._found.append(found.astype(self._kept_as))
 
-    def toggles(self) -> Ints:
+    def toggles(self) -> Positions:
         """Give away all toggles, sorted, once the last row was pushed."""
         if self._first is None or self._last is None:
             return NO_INTS
         before = np.zeros_like(self._last)
         before[1:] = self._last[:-1]
-        found = [*self._found, np.flatnonzero(self._first != before) * self.height]
+        edge = np.flatnonzero(self._first != before) * self.height
         if self._last[-1]:
-            found.append(np.array([self.height * self.width]))
-        toggles = np.concatenate(found)
-        found.clear()  # or every toggle is kept twice while the caller makes runs of them
-        self._found.clear()
+            edge = np.append(edge, self.height * self.width)
+        toggles = np.concatenate([*self._found, edge.astype(self._kept_as)])
+        self._found.clear()  # or they are kept twice while the caller makes runs of them
         toggles.sort()
         return toggles
 
@@ -108,7 +108,7 @@ def _comparison(rows: Mask) -> tuple[Callable[[Mask, Mask], Ints], int]:
     if rows.itemsize == 1 and rows.flags.c_contiguous:
         kernel = compiled("differing", 0.3 * rows.size)
         if kernel is not None:
-            return partial(_differing_compiled, kernel), 8 * _BLOCK  # it needs no cache
+            return partial(_differing_compiled, kernel), 2 * _BLOCK  # it needs no cache
         if rows.shape[1] % 8 == 0:
             return _differing_words, _BLOCK
     return _differing_pixels, _BLOCK
@@ -130,8 +130,9 @@ def _differing_words(rows: Mask, above: Mask) -> Ints:
 
 def _differing_compiled(kernel: Callable[..., int], rows: Mask, above: Mask) -> Ints:
     """Do the same with the compiled kernel."""
-    found = np.empty(rows.size + 1, np.int64)
-    return found[: kernel(rows.view(np.uint8), above.view(np.uint8), found)].copy()
+    found = np.empty(rows.size + 1, np.int32)
+    count = kernel(rows.view(np.uint8), above.view(np.uint8), found)
+    return found[:count].astype(np.int64)
 
 
 class ChangesAlong:

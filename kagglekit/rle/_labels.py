@@ -35,7 +35,7 @@ def from_labels(labels: Mask, order: Order = "F") -> dict[int, RLE]:
     check_shape(shape, order)
     changes = scan(shape, order, inspect=lambda values: None)
     changes.push(labels)
-    edges = changes.toggles()
+    edges = changes.toggles().astype(np.int64)
     pixels = shape[0] * shape[1]
     starts = edges[: np.searchsorted(edges, pixels)]
     lengths = np.diff(starts, append=pixels)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -132,13 +133,12 @@ def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
     """Return the pairs as text; `base` is the number of the first pixel."""
     kernel = compiled("write_pairs", 150 * len(starts))
     put = _put_with_numpy if kernel is None else partial(_put_with, kernel)
-    # A piece at a time, because Python's integers take ten times the memory of their digits;
-    # added up, because joining needs the memory of all pieces twice.
-    text = ""
+    # A piece at a time, because Python's integers take ten times the memory of their digits.
+    text = StringIO()
     for i in range(0, len(starts), _PIECE):
         piece = put(starts[i : i + _PIECE] + base, lengths[i : i + _PIECE])
-        text += piece if i + _PIECE < len(starts) else piece[:-1]
-    return text
+        text.write(piece if i + _PIECE < len(starts) else piece[:-1])
+    return text.getvalue()
 
 
 def _put_with_numpy(starts: Ints, lengths: Ints) -> str:
