@@ -166,7 +166,7 @@ def test_nothing_of_the_host_s_environment_gets_in(
     allowed = {
         *{"KAGGLEKIT_MINUTES", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "CUDA_VISIBLE_DEVICES"},
         *{"NVIDIA_VISIBLE_DEVICES", "PATH", "HOME", "KAGGLE_KERNEL_RUN_TYPE", "PYTHONPATH"},
-        *{"PYDEVD_DISABLE_FILE_VALIDATION", "KAGGLEKIT_WATCH", "PWD", "OLDPWD"},
+        *{"PYDEVD_DISABLE_FILE_VALIDATION", "OMP_WAIT_POLICY", "KAGGLEKIT_WATCH", "PWD", "OLDPWD"},
         *{"KAGGLEKIT_INPUT", "KAGGLEKIT_WORKING", "KAGGLEKIT_REFUSE_NETWORK"},
     }
     assert set(seen) <= allowed
