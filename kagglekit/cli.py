@@ -81,8 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_fake)
 
-    command = commands.add_parser("check", help="list everything wrong with a submission.csv")
-    command.add_argument("submission", type=Path)
+    command = commands.add_parser(
+        "check", help="list everything wrong with a submission.csv, and how train.csv is written"
+    )
+    command.add_argument("submission", type=Path, nargs="?", help="default: only train.csv")
     command.add_argument("--competition", required=True, metavar="SLUG")
     command.add_argument("--data", type=Path, metavar="DIR", help="default: under /kaggle/input")
     command.set_defaults(run=_check)
@@ -145,14 +147,24 @@ def _fake(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     from kagglekit import competitions, submission
-    from kagglekit.errors import SubmissionError
+    from kagglekit.competitions import template
+    from kagglekit.errors import DataError, SubmissionError
 
     comp = competitions.load(options.competition)
-    problems = submission.validate(options.submission, comp, comp.find_data(options.data))
+    data = comp.find_data(options.data)
+    labelled = template.find(data.root, comp.tree.train_images)
+    if labelled and (data.root / comp.train_table.path).is_file():
+        found, problems = submission.validate_train_table(data)
+        print(f"{comp.train_table.path}: {found}".replace("\n", f"\n{comp.train_table.path}: "))
+        if problems:
+            raise DataError(
+                f"{comp.train_table.path} is not written as the profile says", problems=problems
+            )
+    if options.submission is None:
+        return 0
+    problems = submission.validate(options.submission, comp, data)
     if problems:
-        raise SubmissionError(
-            f"{options.submission}: {comp.title} would refuse it", problems=problems
-        )
+        raise SubmissionError(f"{options.submission} is not fit to submit", problems=problems)
     print(f"{options.submission}: fit to submit to {comp.title}")
     return 0
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from kagglekit import __version__, cli, competitions, submission
-from kagglekit.competitions import fake
+from kagglekit.competitions import fake, table
 from kagglekit.errors import NetworkError
 from kagglekit.offline import image
 from kagglekit.rehearsal import rehearse
 from kagglekit.rehearsal.judge import Verdict
 from kagglekit.rehearsal.report import Report
+from kagglekit.rle import RLE
 
 BOWL = competitions.load("data-science-bowl-2018")
 Output = pytest.CaptureFixture[str]
@@ -49,7 +50,7 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    rehearse  run a notebook as Kaggle will, with no network, and judge its submission\n"
         "    build     build the offline bundle: what the Kaggle image lacks\n"
         "    fake      make a competition folder out of synthetic images\n"
-        "    check     list everything wrong with a submission.csv\n"
+        "    check     list everything wrong with a submission.csv, and how train.csv is written\n"
         "\n"
         "options:\n"
         "  -h, --help  show this help message and exit\n"
@@ -139,7 +140,7 @@ class TestCheck:
         image_id = next(iter(BOWL.find_data(tree).test_images()))
         assert capsys.readouterr() == (
             "",
-            f"error: {path}: 2018 Data Science Bowl would refuse it\n"
+            f"error: {path} is not fit to submit\n"
             "  - Submission Scoring Error: row 2, `what`: no such test image\n"
             f"  - Submission Scoring Error: `{image_id}`: no row\n",
         )
@@ -149,8 +150,39 @@ class TestCheck:
         arguments = ["check", str(path), "--competition", BOWL.slug, "--data", str(tree)]
         assert cli.main(arguments) == 6
         assert capsys.readouterr().err == (
-            f"error: {path}: 2018 Data Science Bowl would refuse it\n"
+            f"error: {path} is not fit to submit\n"
             f"  - Submission CSV Not Found: there is no `{path}`\n"
+        )
+
+    def labelled(self, tmp_path: Path, order: str) -> Path:
+        """A tree whose train table counts its masks in this order."""
+        root = tmp_path / "labelled"
+        fake.make(BOWL, root, train=4, test=1, size=(60, 80))
+        data = BOWL.find_data(root)
+        rows = [
+            (image, RLE.from_mask(mask.to_mask(), order=order).to_text())
+            for image in data.train_images()
+            for mask in data.truth(image)
+        ]
+        table.write_table(root / BOWL.train_table.path, ("ImageId", "EncodedPixels"), rows)
+        return root
+
+    def test_the_train_table_alone(self, tmp_path: Path, capsys: Output) -> None:
+        root = self.labelled(tmp_path, "F")
+        assert cli.main(["check", "--competition", BOWL.slug, "--data", str(root)]) == 0
+        order, base = capsys.readouterr().out.splitlines()
+        assert order.startswith("stage1_train_labels.csv: order F: ")
+        assert base.startswith("stage1_train_labels.csv: base ")
+
+    def test_a_train_table_that_contradicts_the_profile(
+        self, tmp_path: Path, capsys: Output
+    ) -> None:
+        root = self.labelled(tmp_path, "C")
+        assert cli.main(["check", "--competition", BOWL.slug, "--data", str(root)]) == 5
+        told = capsys.readouterr().err
+        assert told.startswith(
+            "error: stage1_train_labels.csv is not written as the profile says\n"
+            '  - the masks are counted along the rows, expected down the columns (order="F"): 0 '
         )
 
     def test_no_data(self, tmp_path: Path, capsys: Output) -> None:

@@ -288,7 +288,10 @@ class TestTheOrder:
             "a Dice of 1.000, read down the columns (order 'F'), as this competition does, only "
             f"{np.mean(wrong):.3f}",
             'encode with order="F"',
+            verdict.score,
         )
+        assert verdict.score
+        assert verdict.score.value == pytest.approx(np.mean(wrong))
 
     def test_where_the_truth_cannot_tell_the_shape_of_the_masks_does(
         self, kidney: Tests, tmp_path: Path
@@ -303,8 +306,10 @@ class TestTheOrder:
         assert verdict == Verdict(
             False,
             "scored, but far below what was predicted",
-            'the masks are counted along the rows, expected down the columns (order="F")',
+            'the masks are counted along the rows, expected down the columns (order="F"): '
+            "0 strings have more pixels beside each other in order F, 3 in order C",
             'encode with order="F"',
+            verdict.score,
         )
 
     def test_on_square_images_only_the_truth_can_tell(

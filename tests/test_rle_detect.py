@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kagglekit.rle import RLE, Dialect, detect
 
@@ -30,7 +32,7 @@ def test_order_and_base_are_found(order, base):
 def test_the_evidence_is_said():
     texts = [rle.to_text() for rle in blobs()]
     assert str(detect(texts, [SHAPE] * len(texts))) == (
-        "order F: 12 strings have more runs beside each other in order F, 0 in order C\n"
+        "order F: 12 strings have more pixels beside each other in order F, 0 in order C\n"
         "base 1: 0 runs go around a corner read from 1, 42 read from 0"
     )
 
@@ -64,3 +66,11 @@ def test_strings_that_disagree_are_undecided():
 def test_a_wrong_order_in_a_submission_shows():
     wrong = [RLE.from_mask(rle.to_mask().T).to_text() for rle in blobs()]
     assert detect(wrong, [SHAPE] * 12).order == "C"
+
+
+@given(st.integers(0, 10**6))
+def test_noise_has_no_order(seed):
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(15, 30)), int(rng.integers(31, 60)))
+    noise = RLE.from_mask(rng.random(shape) < rng.uniform(0.2, 0.8))
+    assert detect([noise.to_text()], [shape]).order is None

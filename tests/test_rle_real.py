@@ -56,7 +56,15 @@ def test_no_severstal_string_is_taken_for_the_other_order(severstal, order):
     write = Dialect(order=order).write
     found = [detect([write(RLE.from_text(text, SHAPE))], [SHAPE]).order for text in severstal]
     assert set(found) <= {order, None}
-    assert found.count(None) <= 4
+    assert found.count(None) <= 0.05 * len(found)  # alone, a string of a few runs says little
+
+
+@needs_severstal
+@pytest.mark.parametrize("order", ["F", "C"])
+def test_together_the_severstal_strings_leave_no_doubt(severstal, order):
+    write = Dialect(order=order).write
+    strings = [write(RLE.from_text(text, SHAPE)) for text in severstal]
+    assert detect(strings, [SHAPE] * len(strings)).order == order
 
 
 @needs_severstal

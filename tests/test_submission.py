@@ -108,7 +108,8 @@ def test_masks_counted_in_the_other_direction(tmp_path: Path, order: str) -> Non
         if order == "F"
         else [
             "Accepted, but with a score near zero: the masks are counted along the rows, "
-            'expected down the columns (order="F")'
+            'expected down the columns (order="F"): '
+            "0 strings have more pixels beside each other in order F, 1 in order C"
         ]
     )
 

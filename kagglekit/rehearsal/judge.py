@@ -19,7 +19,7 @@ from kagglekit.instances import union
 from kagglekit.rehearsal.stage import Test
 from kagglekit.rle import RLE
 from kagglekit.submission import Score
-from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR, WRONG_SCORE
+from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR, WRONG_SCORE, is_refusal
 
 THREW = "Notebook Threw Exception"
 EXCEEDED = "Notebook Exceeded Allowed Compute"
@@ -100,26 +100,22 @@ def judge(
         return Verdict(False, NOT_FOUND, cause, "write it with submission.Writer", None, warnings)
     data = comp.find_data(test.tree)
     problems = submission.validate(path, comp, data)
-    refused = [p.removeprefix(f"{SCORING_ERROR}: ") for p in problems if _is_refusal(p)]
+    refused = [p.removeprefix(f"{SCORING_ERROR}: ") for p in problems if is_refusal(p)]
     if refused:
         hard_coded = _name_hard_coded_ids(path, comp, foreign, len(test.truth))
         cause, hint = (hard_coded, _TAKE_IDS) if hard_coded else (_first(refused, "\n"), "")
         return Verdict(False, SCORING_ERROR, cause, hint, None, warnings)
-    # What is left of the problems is that the masks look wrong; the truth can prove it.
-    score = None if problems else submission.score(path, comp, data, test.truth)
+    score = submission.score(path, comp, data, test.truth)
+    # The truth can prove a wrong order; where the model is too weak for that, the masks' own shape.
     cause = _wrong_order(path, comp, data, test.truth)
-    cause = cause or "".join(problem.removeprefix(f"{WRONG_SCORE}: ") for problem in problems)
+    cause = cause or "\n".join(problem.removeprefix(f"{WRONG_SCORE}: ") for problem in problems)
     if cause:
         hint = f'encode with order="{comp.submission.order}"'
         return Verdict(False, WRONG_ORDER, cause, hint, score, warnings)
     empty = _empty_score(comp, data, test)
-    if score and score.value <= empty:
+    if score.value <= empty:
         warnings += (f"an all-empty submission scores {empty:.4f} here, no less than this one",)
     return Verdict(True, SCORED, "", "", score, warnings)
-
-
-def _is_refusal(problem: str) -> bool:
-    return not problem.startswith(WRONG_SCORE)
 
 
 def _first(texts: Sequence[str], between: str) -> str:

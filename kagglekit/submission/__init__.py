@@ -6,9 +6,18 @@
 - `write_truth`, `read_truth` keep answers in the competition's own dialect.
 """
 
-from kagglekit.submission.check import validate
+from kagglekit.submission.check import validate, validate_train_table
 from kagglekit.submission.rows import read, read_truth, write_truth
 from kagglekit.submission.score import Score, score
 from kagglekit.submission.writer import Writer
 
-__all__ = ["Score", "Writer", "read", "read_truth", "score", "validate", "write_truth"]
+__all__ = [
+    "Score",
+    "Writer",
+    "read",
+    "read_truth",
+    "score",
+    "validate",
+    "validate_train_table",
+    "write_truth",
+]

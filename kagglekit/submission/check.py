@@ -1,15 +1,13 @@
 """Whether the competition would accept a submission, and every reason why not."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from kagglekit.competitions import Data, Profile, table
 from kagglekit.errors import DataError, RLEError
 from kagglekit.instances import find_overlap
-from kagglekit.rle import RLE
+from kagglekit.rle import RLE, Detection, detect
 
 NOT_FOUND = "Submission CSV Not Found"
 SCORING_ERROR = "Submission Scoring Error"
@@ -19,8 +17,8 @@ WRONG_SCORE = "Accepted, but with a score near zero"
 def validate(path: Path | str, comp: Profile, data: Data) -> list[str]:
     """List everything for which the competition would refuse a submission.
 
-    One thing it would accept is listed too, because it costs as much: masks whose pixels are
-    counted in the wrong direction.
+    What it would accept is listed too where it costs as much: masks whose pixels are counted in
+    the wrong direction, or from 0.
 
     Args:
         path: the CSV file.
@@ -60,28 +58,64 @@ def validate(path: Path | str, comp: Profile, data: Data) -> list[str]:
         for number, _ in rows[image_id]
     ]
     problems += [f"`{image_id}`: no row" for image_id in images if image_id not in rows]
-    masks = {}
+    texts, shapes = [], []
     for image_id in images:
         if image_id in rows:
             shape = data.shape(images[image_id])
-            found = list(_check_image(image_id, rows[image_id], shape, comp))
-            problems += [problem for problem in found if isinstance(problem, str)]
-            masks[image_id] = [mask for mask in found if isinstance(mask, RLE)]
-    lines = [f"{SCORING_ERROR}: {problem}" for problem in problems]
-    if _reads_better_in_other_order(masks):
-        down, along = ("down the columns", "along the rows")
-        right, wrong = (down, along) if comp.submission.order == "F" else (along, down)
+            problems += _check_image(image_id, rows[image_id], shape, comp)
+            texts += [text for _, text in rows[image_id]]
+            shapes += [shape] * len(rows[image_id])
+    if problems:
+        return [f"{SCORING_ERROR}: {problem}" for problem in problems]
+    return [f"{WRONG_SCORE}: {why}" for why in _disagrees(detect(texts, shapes), comp)]
+
+
+def is_refusal(problem: str) -> bool:
+    """Whether the competition would refuse a file for this problem of `validate`."""
+    return not problem.startswith(WRONG_SCORE)
+
+
+def validate_train_table(data: Data) -> tuple[Detection, list[str]]:
+    """Find the order and base in which the train table's masks really are written.
+
+    A profile, or a competition's own page, may be wrong about it; masks read in the wrong order
+    raise no error and train a model on noise.
+
+    Args:
+        data: the competition's folder, with its train images and table.
+
+    Returns:
+        What the masks say, and a line for each thing that contradicts the profile.
+
+    Raises:
+        DataError: there is no train table, or it cannot be read.
+    """
+    labels, images = data.profile.train_table, data.train_images()
+    sizes = {image_id: data.shape(path) for image_id, path in images.items()}
+    cells = table.columns(data.root / labels.path, labels.id, labels.rle)
+    known = [(text, sizes[image_id]) for image_id, text in cells if image_id in sizes]
+    found = detect([text for text, _ in known], [shape for _, shape in known])
+    return found, _disagrees(found, data.profile)
+
+
+def _disagrees(found: Detection, comp: Profile) -> list[str]:
+    """Return what the masks themselves contradict: the competition's order, its base of 1."""
+    ways = {"F": "down the columns", "C": "along the rows"}
+    wanted, lines = comp.submission.order, []
+    if found.order not in (None, wanted):
         lines.append(
-            f"{WRONG_SCORE}: the masks are counted {wrong}, expected {right} "
-            f'(order="{comp.submission.order}")'
+            f"the masks are counted {ways[found.order]}, expected {ways[wanted]} "
+            f'(order="{wanted}"): {found.evidence[0]}'
         )
+    if found.base == 0:
+        lines.append(f"the first pixel is counted as 0, expected 1: {found.evidence[1]}")
     return lines
 
 
 def _check_image(
     image_id: str, rows: list[tuple[int, str]], shape: tuple[int, int], comp: Profile
-) -> Iterator[str | RLE]:
-    """Yield the problems of one image's rows, and the masks of those that have none."""
+) -> Iterator[str]:
+    """Yield the problems of one image's rows."""
     rules = comp.submission
     if rules.rows == "one":
         for number, _ in rows[1:]:
@@ -101,37 +135,7 @@ def _check_image(
         else:
             masks.append(mask)
             numbers.append(number)
-            yield mask
     clash = find_overlap(masks) if rules.rows == "instances" else None
     if clash:
         first, second = (numbers[place] for place in clash)
         yield f"row {second}, `{image_id}`: overlaps the instance in row {first}"
-
-
-def _reads_better_in_other_order(masks: Mapping[str, list[RLE]]) -> bool:
-    """Tell whether masks are objects when counted in the other direction, and dust in this one.
-
-    A mask of objects, moved by one line, still covers most of itself. Counted in the wrong
-    direction the lines have the length of the other side, so square images say nothing.
-    """
-    this_order, other_order = 0.0, 0.0
-    for mask in (mask for found in masks.values() for mask in found):
-        height, width = mask.shape
-        if height != width and len(mask.starts) > 1:
-            line, other = (height, width) if mask.order == "F" else (width, height)
-            this_order += _covers_itself(mask, line)
-            other_order += _covers_itself(mask, other)
-    return other_order > 1.2 * this_order + 100
-
-
-def _covers_itself(mask: RLE, distance: int) -> float:
-    """Count the pixels of a mask that are still in it when it is moved on by `distance` pixels."""
-    starts, ends = mask.starts, mask.starts + mask.lengths
-    filled = np.cumsum(mask.lengths)
-    # How many pixels of the mask lie before a place: linear between the ends of the runs.
-    places = np.column_stack((starts, ends)).ravel()
-    before = np.column_stack((filled - mask.lengths, filled)).ravel()
-    moved = np.interp(ends + distance, places, before) - np.interp(
-        starts + distance, places, before
-    )
-    return float(moved.sum())
