@@ -160,6 +160,12 @@ def _check(options: argparse.Namespace) -> int:
             raise DataError(
                 f"{comp.train_table.path} is not written as the profile says", problems=problems
             )
+    elif options.submission is None:
+        raise DataError(
+            f"nothing to check: `{data.root}` has no labelled images with "
+            f"`{comp.train_table.path}`",
+            hint="give a submission.csv",
+        )
     if options.submission is None:
         return 0
     problems = submission.validate(options.submission, comp, data)

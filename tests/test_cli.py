@@ -174,6 +174,13 @@ class TestCheck:
         assert order.startswith("stage1_train_labels.csv: order F: ")
         assert base.startswith("stage1_train_labels.csv: base ")
 
+    def test_nothing_to_check(self, tree: Path, capsys: Output) -> None:
+        assert cli.main(["check", "--competition", BOWL.slug, "--data", str(tree)]) == 5
+        assert capsys.readouterr().err == (
+            f"error: nothing to check: `{tree}` has no labelled images with "
+            "`stage1_train_labels.csv`\nhint: give a submission.csv\n"
+        )
+
     def test_a_train_table_that_contradicts_the_profile(
         self, tmp_path: Path, capsys: Output
     ) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from kagglekit import competitions
 from kagglekit.competitions import fake
-from kagglekit.errors import KaggleImageError, RehearsalError
+from kagglekit.errors import DataError, KaggleImageError, RehearsalError
 from kagglekit.offline import bundle, command, image
 from kagglekit.rehearsal import sandbox
 from kagglekit.rehearsal.judge import SCORED, THREW, WRONG_ORDER
@@ -235,6 +235,14 @@ def test_a_notebook_says_its_competition(monkeypatch):
     monkeypatch.chdir(ROOT)
     plan = default_plan(Path("notebooks/dsb2018_submit.ipynb"), None)
     assert plan.comp.slug == DSB
+
+
+def test_a_competition_without_a_profile_is_named_before_its_notebook_is_missed():
+    with pytest.raises(DataError) as raised:
+        default_plan(None, "hubmap")
+    assert str(raised.value) == (
+        "no profile for competition `hubmap`\nhint: there is `hubmap-kidney-segmentation`"
+    )
 
 
 def test_a_notebook_that_is_not_there(tmp_path):

@@ -279,10 +279,11 @@ def default_plan(
         DataError: there is no profile of that competition.
     """
     if notebook is None:
-        competition = competition or "hubmap-kidney-segmentation"
-        notebook = notebooks.submit_notebook(competition)
-    elif not notebook.is_file():
+        comp = competitions.load(competition or "hubmap-kidney-segmentation")
+        notebook = notebooks.submit_notebook(comp.slug)
+    elif notebook.is_file():
+        comp = competitions.load(competition or notebooks.competition_of(notebook))
+    else:
         raise RehearsalError(f"there is no notebook at `{notebook}`")
-    comp = competitions.load(competition or notebooks.competition_of(notebook))
     out = out or Path("rehearsals") / comp.slug
     return Plan(notebook, comp, image, out.resolve(), **more)
