@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -156,10 +157,34 @@ def test_processes_get_handles_of_their_own(tmp_path, noisy_writer, options, met
             assert pool.starmap(read_many, [(slide, seed) for seed in range(3)]) == [0, 0, 0]
 
 
+def own_handle(slide):
+    """Read here, and return whether the handle that was used was opened here."""
+    slide.read(0, 1, 0, 1)
+    return (os.getpid(), threading.get_ident()) in slide._handles
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_worker_never_reads_through_its_parents_handle(tmp_path, noisy_writer, method):
+    # Wrong pixels come now and then only; what makes them impossible can be seen every time.
+    by_rasterio(tmp_path / "a.tiff", picture())
+    with open_slide(tmp_path / "a.tiff") as slide:
+        assert own_handle(slide)
+        with multiprocessing.get_context(method).Pool(2) as pool:
+            assert pool.map(own_handle, [slide, slide]) == [True, True]
+
+
 def test_threads_get_handles_of_their_own(tmp_path, noisy_writer):
     by_rasterio(tmp_path / "a.tiff", picture((400, 300)))
+    together = threading.Barrier(4)
+
+    def work(seed):
+        together.wait()
+        return read_many(slide, seed), own_handle(slide)
+
     with open_slide(tmp_path / "a.tiff") as slide, ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(lambda seed: read_many(slide, seed), range(4))) == [0, 0, 0, 0]
+        assert list(pool.map(work, range(4))) == [(0, True)] * 4
+        handles = [handle for [handle] in slide._handles.values()]
+        assert len(handles) == len({id(handle) for handle in handles}) == 4
 
 
 def test_a_pickled_slide_opens_again(tmp_path, noisy_writer):
