@@ -137,7 +137,7 @@ def test_loading_never_asks_for_pretrained_weights(tmp_path):
 def test_build_refuses(recipe, message):
     with pytest.raises(ValueError) as raised:
         build(recipe)
-    assert str(raised.value) == message
+    assert str(raised.value).startswith(message)  # Python 3.13 adds what may have been meant
 
 
 def test_build_refuses_what_smp_does_not_have():
