@@ -130,6 +130,7 @@ def test_window_and_crop_are_slices(mask, order, data):
     rle = RLE.from_mask(mask, order)
     window = rle.window(y0, y1, x0, x1)
     assert np.array_equal(window, mask[y0:y1, x0:x1])
+    assert np.array_equal(rle.to_mask(window=(y0, y1, x0, x1)), window)
     assert window.dtype == np.uint8
     assert window.flags.c_contiguous
     assert_is(rle.crop(y0, y1, x0, x1), mask[y0:y1, x0:x1], order)

@@ -69,9 +69,8 @@ class RLE:
             raise RLEError(f"there are {len(starts)} starts and {len(lengths)} lengths")
         pixels = self.shape[0] * self.shape[1]
         if _text.out_of_order(starts, lengths, pixels):
-            tokens = np.stack([starts + 1, lengths], axis=1).ravel()
-            where = f"runs of shape {self.shape}, order {self.order!r}"
-            raise _text.refusal(list(map(str, tokens)), pixels, where)
+            tokens = list(map(str, np.stack([starts + 1, lengths], axis=1).ravel()))
+            raise _text.refusal(tokens, pixels, f"runs of shape {self.shape}, order {self.order!r}")
         _set(self, _sets.merge_touching(starts, lengths), self.shape, self.order)
 
     # Making one
@@ -195,8 +194,10 @@ class RLE:
         """Return Kaggle's text: 1-based `start length …`; '' when empty."""
         return _text.write(self.starts, self.lengths)
 
-    def to_mask(self) -> Bytes:
-        """Return the mask: (height, width), uint8, 0 or 1, C-contiguous."""
+    def to_mask(self, window: tuple[int, int, int, int] | None = None) -> Bytes:
+        """Return the mask, or its window (y0, y1, x0, x1): uint8, 0 or 1, C-contiguous."""
+        if window is not None:
+            return self.window(*window)
         height, width = self.shape
         if self.order == "C":
             return paint_along(*self._runs, width, height)
@@ -206,10 +207,10 @@ class RLE:
         """Return the pixels of one window, decoding nothing else.
 
         Args:
-            y0: first row; `y1` is one past the last.
-            y1: at most the height.
-            x0: first column; `x1` is one past the last.
-            x1: at most the width.
+            y0: first row.
+            y1: one past the last, at most the height.
+            x0: first column.
+            x1: one past the last, at most the width.
 
         Returns:
             (y1 - y0, x1 - x0), uint8, 0 or 1, C-contiguous.
