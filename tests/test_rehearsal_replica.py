@@ -255,3 +255,30 @@ def test_the_real_image_runs_a_kernel(tmp_path: Path, monkeypatch: pytest.Monkey
         [clone.folder / "bin" / "pip", "--version"], capture_output=True, text=True, check=True
     )
     assert str(clone.folder) in pip.stdout  # and not the pip of the environment it came from
+
+
+def test_without_the_images_python_it_is_the_list_on_this_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = images.load(images.DEFAULT)
+    monkeypatch.setattr(replica, "find_python", lambda version: (sys.executable, ()))
+    assert replica.reachable(image) == (image, ())
+    monkeypatch.setattr(replica, "find_python", lambda version: (sys.executable, ("other",)))
+    other, warnings = replica.reachable(image)
+    assert (other.python, warnings) == (HOST, ("other",))
+    assert (other.name, other.packages) == (image.name, image.packages)
+
+
+def test_what_does_not_exist_for_this_python_comes_in_the_nearest_version(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(index, "late", "1.0")
+    make_wheel(index, "early", "1.0")
+    make_wheel(index, "early", "2.0")
+    listed = f"{LIST}late==9.0\nearly==1.0\n"  # the image has a `late` that this Python never had
+    image = images.parse(listed, "image")
+    made = replica.make_replica(image, ["late", "early"], exact=False)
+    assert made.packages["late"] == "1.0"
+    assert made.packages["early"] == "1.0"  # as on the image, although there is a newer one
+    with pytest.raises(RehearsalError):
+        replica.make_replica(image, ["late", "early"])

@@ -18,7 +18,7 @@ from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.image import KaggleImage
 from kagglekit.rehearsal import notebooks, pictures, sandbox, stage
 from kagglekit.rehearsal.judge import explain, judge
-from kagglekit.rehearsal.replica import Replica, make_replica
+from kagglekit.rehearsal.replica import Replica, make_replica, reachable
 from kagglekit.rehearsal.report import Report, Step, write
 from kagglekit.rehearsal.stage import Test
 
@@ -70,7 +70,7 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     Raises:
         KagglekitError: the rehearsal could not be carried out. A failing notebook is not an error.
     """
-    image = images.load(plan.image)
+    image, unproved = reachable(images.load(plan.image))
     _check(plan)
     _clear(plan.out)
     report = Report(plan.comp.title, plan.notebook.name, image.name)
@@ -79,7 +79,8 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
             f"not isolated ({sandbox.isolation()}): inputs were writable copies, shown through "
             "KAGGLEKIT_INPUT, and the network was refused in Python only"
         )
-    steps = _Steps(plan, report, say)
+    report.remarks += unproved
+    steps = _Steps(plan, report, say, exact=not unproved)
     tests = steps.data()
     built = steps.bundle(image)
     replica = steps.replica(image, built)
@@ -106,6 +107,7 @@ class _Steps:
     plan: Plan
     report: Report
     say: Say
+    exact: bool  # whether the image's own Python is here
 
     def data(self) -> tuple[Test, Test]:
         """Make the competition trees of the two tests."""
@@ -130,7 +132,8 @@ class _Steps:
             if given:
                 built = Bundle(given, check.check_bundle(given, image))
             elif wheels.is_dir():
-                out = wheels / "kagglekit-offline"
+                # Built for another Python it is not the one to upload, and must not replace that.
+                out = (wheels if self.exact else self.plan.out) / "kagglekit-offline"
                 built = bundle.build(wheels / "requirements.in", image, out, command.CHECKOUT)
             else:
                 raise RehearsalError(
@@ -150,10 +153,11 @@ class _Steps:
             for notebook in (self.plan.notebook, notebooks.train_name(self.plan.notebook)):
                 if notebook.is_file():
                     roots |= notebooks.packages(notebook, image)
-            replica = make_replica(image, roots, [wheel.name for wheel in made.wheels])
-            self.report.remarks += replica.warnings
+            bundled = [wheel.name for wheel in made.wheels]
+            replica = make_replica(image, roots, bundled, exact=self.exact)
+            same = sum(image.packages.get(name) == v for name, v in replica.packages.items())
             count = len(replica.packages)
-            told(f"Python {replica.python}, {count} packages at the image's versions")
+            told(f"Python {replica.python}, {same} of {count} packages at the image's versions")
         return replica
 
     def train(self, replica: Replica, inputs: Mapping[str, Path], test: Test) -> Path | None:

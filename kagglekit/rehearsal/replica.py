@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -62,7 +62,22 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kagglekit"
 
 
-def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str] = ()) -> Replica:
+def reachable(image: KaggleImage) -> tuple[KaggleImage, tuple[str, ...]]:
+    """Return the image as far as this machine's Pythons can carry it, and what that leaves open.
+
+    Without the image's Python it is the image's list on this machine's Python: some of its
+    versions do not exist for that one, and `make_replica` takes the nearest.
+    """
+    _, warnings = find_python(image.python)
+    if warnings:
+        host = f"{sys.version_info.major}.{sys.version_info.minor}"
+        image = replace(image, python=host)
+    return image, warnings
+
+
+def make_replica(
+    image: KaggleImage, roots: Iterable[str], bundled: Iterable[str] = (), *, exact: bool = True
+) -> Replica:
     """Build the replica of an image, or find it in the cache.
 
     Args:
@@ -70,6 +85,7 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
         roots: requirements whose needs it must hold, e.g. "segmentation-models-pytorch".
         bundled: names of distributions that the offline bundle brings. They are left out here:
             `install.py` has to put them in.
+        exact: take the image's versions and no others; otherwise prefer them.
 
     Returns:
         The cached `Replica`; `clone` it before installing anything.
@@ -80,7 +96,10 @@ def make_replica(image: KaggleImage, roots: Iterable[str], bundled: Iterable[str
         ToolError: uv is missing.
     """
     python, warnings = find_python(image.python)
-    pins = _pins(image, sorted({*roots, *_KERNEL}), {canonicalize_name(name) for name in bundled})
+    wanted = sorted({*roots, *_KERNEL})
+    pins = _exact_pins(image, wanted) if exact else _nearest_pins(image, wanted)
+    left_out = {canonicalize_name(name) for name in bundled}
+    pins = [pin for pin in pins if canonicalize_name(pin.split("==")[0]) not in left_out]
     packages = dict(pin.split("==") for pin in pins)
     key = hashlib.sha256("\n".join([_FORMAT, image.name, str(python), *pins]).encode()).hexdigest()[
         :12
@@ -127,7 +146,7 @@ def find_python(version: str) -> tuple[str, tuple[str, ...]]:
     )
 
 
-def _pins(image: KaggleImage, roots: Sequence[str], bundled: set[str]) -> list[str]:
+def _exact_pins(image: KaggleImage, roots: Sequence[str]) -> list[str]:
     """Resolve the roots with every version taken from the image, whatever packages ask for.
 
     Overrides and not constraints: the image's own versions contradict each other here and there
@@ -141,8 +160,24 @@ def _pins(image: KaggleImage, roots: Sequence[str], bundled: set[str]) -> list[s
             "pip", "compile", "--quiet", "--no-header", "--no-annotate",
             "--python-version", image.python, "--override", str(override), str(wanted),
         )  # fmt: skip
-    pins = [line.split(";")[0].strip() for line in out.splitlines() if "==" in line]
-    return [pin for pin in pins if canonicalize_name(pin.split("==")[0]) not in bundled]
+    return _pinned(out)
+
+
+def _nearest_pins(image: KaggleImage, roots: Sequence[str]) -> list[str]:
+    """Resolve the roots for this Python, with the image's versions wherever they exist for it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted, preferred = Path(scratch, "wanted.in"), Path(scratch, "pins.txt")
+        wanted.write_text("\n".join(roots))
+        preferred.write_text(_known_versions(image))  # what uv finds in its output file it prefers
+        _uv(
+            "pip", "compile", "--quiet", "--no-header", "--no-annotate",
+            "--python-version", image.python, "--output-file", str(preferred), str(wanted),
+        )  # fmt: skip
+        return _pinned(preferred.read_text())
+
+
+def _pinned(compiled: str) -> list[str]:
+    return [line.split(";")[0].strip() for line in compiled.splitlines() if "==" in line]
 
 
 def _known_versions(image: KaggleImage) -> str:
