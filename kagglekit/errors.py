@@ -68,6 +68,12 @@ class CheckpointError(KagglekitError, ValueError):
     exit_code = 7
 
 
+class PlanError(KagglekitError, MemoryError):
+    """A prediction would need more memory than there is; nothing was started."""
+
+    exit_code = 8
+
+
 class BundleError(KagglekitError):
     """An offline bundle could not be built, or is not fit to be installed."""
 

@@ -94,6 +94,7 @@ class Slide:
         self.channels = layout.channels
         self.dtype = layout.dtype
         self.block = layout.block
+        self.sequential = layout.driver != "GTiff"
         self._layout = layout
         self._handles: dict[tuple[int, int], list[Any]] = {}
 

@@ -7,7 +7,7 @@ Areas are in pixels, or in µm² where `um_per_pixel`, the side of a pixel, is g
 are ordered by their first pixel in the mask's order.
 """
 
-from kagglekit.regions._filters import drop_small, fill_holes, keep_largest
+from kagglekit.regions._filters import drop_small, fill_holes, keep_largest, keep_seeded
 from kagglekit.regions._measure import areas, bboxes, components, label
 from kagglekit.regions._split import split_instances
 
@@ -18,6 +18,7 @@ __all__ = [
     "drop_small",
     "fill_holes",
     "keep_largest",
+    "keep_seeded",
     "label",
     "split_instances",
 ]

@@ -5,6 +5,7 @@ import numpy as np
 from kagglekit.errors import RLEError
 from kagglekit.regions._connect import Connectivity, connect
 from kagglekit.rle import RLE
+from kagglekit.rle._arrays import cut_at_lines
 
 
 def drop_small(
@@ -48,6 +49,28 @@ def keep_largest(rle: RLE, count: int = 1, connectivity: Connectivity = 8) -> RL
     parts = connect(rle, connectivity)
     chosen = np.zeros(parts.count, bool)
     chosen[np.argsort(-parts.areas(), kind="stable")[:count]] = True
+    return parts.only(chosen)
+
+
+def keep_seeded(rle: RLE, seeds: RLE, connectivity: Connectivity = 8) -> RLE:
+    """Keep the components that contain a pixel of another mask: a double threshold.
+
+    Known as hysteresis thresholding: `rle` is what exceeds a low threshold, `seeds` a high one.
+
+    Raises:
+        RLEError: the shapes differ, or another connectivity.
+
+    Example:
+        >>> wide, sure = RLE.from_text("1 2 9 1", shape=(3, 3)), RLE.from_text("2 1", shape=(3, 3))
+        >>> keep_seeded(wide, sure).to_text()
+        '1 2'
+    """
+    parts = connect(rle, connectivity)
+    inside = (rle & seeds).reorder(rle.order)
+    chosen = np.zeros(parts.count, bool)
+    # A run of both masks may reach over the end of a line: each of its pieces has its own piece.
+    starts, _ = cut_at_lines(inside.starts, inside.lengths, parts.line)
+    chosen[parts.owner[np.searchsorted(parts.starts, starts, side="right") - 1]] = True
     return parts.only(chosen)
 
 

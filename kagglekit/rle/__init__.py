@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from kagglekit.errors import RLEError
-from kagglekit.rle._builder import RLEBuilder
+from kagglekit.rle._builder import RLEBuilder, from_changes
 from kagglekit.rle._core import RLE
 from kagglekit.rle._speed import use_numba
 
@@ -26,6 +26,7 @@ __all__ = [
     "RLEBuilder",
     "RLEError",
     "detect",
+    "from_changes",
     "from_labels",
     "from_polygons",
     "to_labels",

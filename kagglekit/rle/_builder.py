@@ -1,13 +1,45 @@
-"""An RLE made from rows that arrive one strip at a time."""
+"""RLEs of masks that never exist as a whole: from strips of rows, or from where pixels change."""
 
 from typing import Any
 
 import numpy as np
 
 from kagglekit.errors import RLEError
-from kagglekit.rle._arrays import Mask, Order, Shape, check_shape, from_toggles
+from kagglekit.rle._arrays import Mask, Order, Positions, Shape, check_shape, from_toggles
 from kagglekit.rle._core import RLE, trusted
-from kagglekit.rle._encode import check_rows, scan
+from kagglekit.rle._encode import check_rows, join_changes, scan
+
+
+def from_changes(shape: Shape, changes: list[Positions], first: Mask, last: Mask) -> RLE:
+    """Make an RLE from the pixels that differ from the one above, wherever they were found.
+
+    Args:
+        shape: (height, width) of the mask, in pixels.
+        changes: arrays of flat 0-based positions down the columns, `x * height + y` with y of at
+            least 1, each position once, in any order; uint32 or int64, all alike. The list is
+            emptied.
+        first: (width,) bool, the first row of the mask.
+        last: (width,) bool, its last row.
+
+    Returns:
+        The mask, order "F".
+
+    Raises:
+        RLEError: the shape is not one, or a row is not as wide.
+
+    Example:
+        >>> mask = np.array([[0, 1, 1], [0, 1, 0], [0, 1, 0], [1, 0, 0]], bool)
+        >>> y, x = np.nonzero(mask[1:] != mask[:-1])
+        >>> from_changes((4, 3), [x * 4 + y + 1], mask[0], mask[-1]).to_text()
+        '4 4 9 1'
+    """
+    check_shape(shape, "F")
+    height, width = shape
+    if len(first) != width or len(last) != width:
+        raise RLEError(
+            f"the first row has {len(first)} pixels and the last {len(last)}: the mask has {width}"
+        )
+    return trusted(from_toggles(join_changes(height, changes, first, last)), shape, "F")
 
 
 class RLEBuilder:

@@ -56,7 +56,7 @@ class ChangesAcross:
         self._first: Mask | None = None
         self._last: Mask | None = None
         self._found: list[Positions] = []
-        self._kept_as = np.uint32 if height * width < 2**32 else np.int64
+        self._kept_as = kept_as(height, width)
 
     def push(self, rows: Mask) -> None:
         """Take the next rows, shape (n, width)."""
@@ -92,15 +92,33 @@ class ChangesAcross:
         """Give away all toggles, sorted, once the last row was pushed."""
         if self._first is None or self._last is None:
             return NO_INTS
-        before = np.zeros_like(self._last)
-        before[1:] = self._last[:-1]
-        edge = np.flatnonzero(self._first != before) * self.height
-        if self._last[-1]:
-            edge = np.append(edge, self.height * self.width)
-        toggles = np.concatenate([*self._found, edge.astype(self._kept_as)])
-        self._found.clear()  # or they are kept twice while the caller makes runs of them
-        toggles.sort()
-        return toggles
+        return join_changes(self.height, self._found, self._first, self._last)
+
+
+def kept_as(height: int, width: int) -> type[np.generic]:
+    """Return the smallest of the dtypes in use that holds every position of a mask, and its end."""
+    return np.uint32 if height * width < 2**32 else np.int64
+
+
+def join_changes(height: int, changes: list[Positions], first: Mask, last: Mask) -> Positions:
+    """Return the toggles down the columns of a mask, sorted.
+
+    Args:
+        height: pixels of a column.
+        changes: positions of the pixels that differ from the one above, in any order, those of
+            the first row left out; emptied, or they would be kept twice.
+        first: the first row, (width,).
+        last: the last row.
+    """
+    before = np.zeros_like(last)
+    before[1:] = last[:-1]  # above a column lies the last pixel of the one before
+    edge = np.flatnonzero(first != before) * height
+    if last[-1]:
+        edge = np.append(edge, height * len(last))
+    toggles = np.concatenate([*changes, edge.astype(kept_as(height, len(last)))])
+    changes.clear()
+    toggles.sort()
+    return toggles
 
 
 def _comparison(rows: Mask) -> tuple[Callable[[Mask, Mask], Ints], int]:

@@ -1,0 +1,34 @@
+"""Which windows cannot hold anything: empty glass, or the black around a scan."""
+
+from typing import Any
+
+import cv2
+import numpy.typing as npt
+
+_CELL = 8  # pixels averaged: grain of the camera and of JPEG goes, what a model could find stays
+_FLAT = 6 / 255  # largest difference within a channel, as a share of the brightest value
+_WHITE, _GREY, _BLACK = 200 / 255, 20 / 255, 6 / 255
+
+
+def is_background(pixels: npt.NDArray[Any], max_value: float) -> bool:
+    """Tell whether a window shows nothing but evenly lit glass or black.
+
+    When unsure it says no: a window is background only if all its 8 x 8 cells have the same
+    colour, and that is a near-white grey or black.
+
+    Args:
+        pixels: (h, w, C), in [0, max_value].
+        max_value: the brightest value.
+
+    Example:
+        >>> import numpy as np
+        >>> is_background(np.full((64, 64, 3), 243, np.uint8), max_value=255)
+        True
+    """
+    height, width, _ = pixels.shape
+    size = (max(1, width // _CELL), max(1, height // _CELL))  # OpenCV wants (w, h)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(*size, -1)
+    low, high = small.min((0, 1)) / max_value, small.max((0, 1)) / max_value
+    flat = (high - low).max() <= _FLAT
+    white = low.min() >= _WHITE and high.max() - low.min() <= _GREY
+    return bool(flat and (white or high.max() <= _BLACK))

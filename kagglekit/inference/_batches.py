@@ -1,0 +1,157 @@
+"""Windows of pixels, put together to batches on the models' device."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from queue import Queue
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from kagglekit.inference._background import is_background
+from kagglekit.inference._feed import Feed
+from kagglekit.inference._track import Track
+
+T = TypeVar("T")
+
+_WAITING = 2  # batches ready for a GPU while it works on another
+
+
+@dataclass
+class Batch:
+    """Some windows of one strip.
+
+    Attributes:
+        track: which of the tracks they belong to.
+        strip: which of its windows along the sweep.
+        windows: which across it, without the skipped ones.
+        skipped: how many were left out before them.
+        images: (N, C, h, w) on the device, None if there are no windows.
+        last: no window of the strip comes after these.
+        arrived: when the images are there, on a GPU.
+    """
+
+    track: int
+    strip: int
+    windows: list[int]
+    skipped: int
+    images: torch.Tensor | None
+    last: bool
+    arrived: torch.cuda.Event | None = None
+
+
+class Batches:
+    """Puts batches together, for a GPU ahead of time and in a thread of its own.
+
+    Args:
+        feed: gives the pixels.
+        tracks: whose windows; strips of several tracks come in the order of the sweep.
+        batch_size: windows of a batch.
+        skip: leave out windows that show nothing but background.
+        device: of the models.
+    """
+
+    def __init__(
+        self, feed: Feed, tracks: Sequence[Track], batch_size: int, skip: bool, device: torch.device
+    ) -> None:
+        self.feed, self.tracks, self.batch_size, self.skip = feed, tracks, batch_size, skip
+        self.device = device
+        self._memory: dict[tuple[int, ...], torch.Tensor] = {}
+        self._stream: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = sorted(
+            (track.along.starts[strip] * track.scale, which, strip)
+            for which, track in enumerate(self.tracks)
+            for strip in track.strips
+        )
+        batches = (batch for _, which, strip in order for batch in self._strip(which, strip))
+        return batches if self._stream is None else self._received(batches)
+
+    def _strip(self, which: int, strip: int) -> Iterator[Batch]:
+        track = self.tracks[which]
+        count = len(track.across.starts)
+        host, windows, skipped = self._host(track), list[int](), 0
+        for j in range(count):
+            window = host.numpy()[len(windows)]
+            i, k = (strip, j) if track.axis == 0 else (j, strip)
+            self.feed.fill(window, track.scale, track.grid, i, k)
+            if self.skip and is_background(window, track.network.models[0].recipe.max_value):
+                skipped += 1
+            else:
+                windows.append(j)
+            last = j + 1 == count
+            if last or len(windows) == self.batch_size:
+                batch = Batch(which, strip, windows, skipped, None, last)
+                if windows:
+                    self._send(host[: len(windows)], batch)
+                yield batch
+                host, windows, skipped = self._host(track), [], 0
+
+    def _host(self, track: Track) -> torch.Tensor:
+        """Return memory for a batch, (N, h, w, C) of the slide's dtype."""
+        grid, slide = track.grid, self.feed.slide
+        shape = (self.batch_size, grid.rows.window, grid.columns.window, slide.channels)
+        dtype = torch.from_numpy(np.empty(0, slide.dtype)).dtype
+        if self._stream is not None:
+            # Pinned, so that it can be copied while the GPU computes; torch reuses it afterwards.
+            return torch.empty(shape, dtype=dtype, pin_memory=True)
+        if shape not in self._memory:
+            self._memory[shape] = torch.empty(shape, dtype=dtype)
+        return self._memory[shape]  # a CPU is done with a batch when the next one is put together
+
+    def _send(self, host: torch.Tensor, batch: Batch) -> None:
+        """Bring the images to the device: as stored, for floats would weigh four times as much."""
+        if self._stream is not None:
+            with torch.cuda.stream(self._stream):
+                host = host.to(self.device, non_blocking=True)
+                batch.arrived = self._stream.record_event()
+        batch.images = host.permute(0, 3, 1, 2)
+
+    def _received(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in ahead(batches, _WAITING):
+            if batch.images is not None and batch.arrived is not None:
+                here = torch.cuda.current_stream(self.device)
+                here.wait_event(batch.arrived)
+                batch.images.record_stream(here)
+            yield batch
+
+
+def ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """Yield the items of an iterator that runs in a thread of its own, up to `count` ahead.
+
+    What it raises is raised here. When the caller stops, so does the thread.
+    """
+    queue: Queue[Any] = Queue(count)
+    stop, end = Event(), object()
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            for item in items:
+                queue.put(item)
+                if stop.is_set():
+                    break
+        except BaseException as raised:
+            error = raised
+        queue.put((end, error))
+
+    thread = Thread(target=work, name="kagglekit-batches", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = queue.get()
+            if isinstance(item, tuple) and item[0] is end:
+                if item[1] is not None:
+                    raise item[1]
+                return
+            yield item
+    finally:
+        stop.set()
+        while thread.is_alive():
+            while not queue.empty():
+                queue.get()
+            thread.join(0.01)

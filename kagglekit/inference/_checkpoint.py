@@ -1,0 +1,125 @@
+"""What is done of a prediction, noted after each strip, so that a kill costs at most one.
+
+A folder of two kinds of files: `changes-<mask>`, to which positions are appended, and `state.npz`,
+replaced atomically, which says how many of them count. A kill between the two leaves positions
+that nobody counts.
+"""
+
+import hashlib
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kagglekit.inference._job import Job
+
+State: TypeAlias = dict[str, npt.NDArray[Any]]
+Changes: TypeAlias = list[list[npt.NDArray[Any]]]  # of each mask, arrays of positions
+
+_SAMPLE = 1 << 16  # bytes of a slide's file, at both ends, that tell it from others
+
+
+class Checkpoint:
+    """Keeps the state of one prediction in a folder.
+
+    Args:
+        folder: is made, and removed at the end.
+        key: of the prediction; what another one left there is not used.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self.folder, self.key = folder, key
+        self._written: list[int] = []  # positions of each mask that are in its file
+        self._arrays: list[int] = []  # arrays of each mask that are
+
+    def load(self) -> tuple[State, Changes] | None:
+        """Return what was saved last, or None if there is nothing of this prediction."""
+        try:
+            with np.load(self.folder / "state.npz", allow_pickle=False) as file:
+                state = dict(file)
+        except FileNotFoundError:
+            return None
+        if str(state.pop("key")) != self.key:
+            warnings.warn(
+                f"{self.folder} is of another prediction (slide, models or options differ): "
+                "starting anew",
+                stacklevel=2,
+            )
+            return None
+        counts = state.pop("counts").tolist()
+        dtype = state.pop("dtype").dtype
+        changes: Changes = []
+        for mask, count in enumerate(counts):
+            path = self._path(mask)
+            with path.open("r+b") as file:
+                file.truncate(count * dtype.itemsize)
+            changes.append([np.fromfile(path, dtype)])
+        self._written, self._arrays = counts, [1] * len(counts)
+        return state, changes
+
+    def save(self, state: State, changes: Changes) -> None:
+        """Note what is done: `changes` holds what it held the last time, and more behind."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._arrays:
+            self._arrays, self._written = [0] * len(changes), [0] * len(changes)
+            for mask in range(len(changes)):
+                self._path(mask).write_bytes(b"")
+        for mask, arrays in enumerate(changes):
+            new = arrays[self._arrays[mask] :]
+            with self._path(mask).open("ab") as file:
+                for array in new:
+                    file.write(array.tobytes())
+                file.flush()
+                os.fsync(file.fileno())
+            self._arrays[mask] = len(arrays)
+            self._written[mask] += sum(map(len, new))
+        kinds = [arrays[0].dtype for arrays in changes if arrays] or [np.dtype(np.int64)]
+        notes = {
+            "key": np.array(self.key),
+            "counts": np.array(self._written, np.int64),
+            "dtype": np.empty(0, kinds[0]),
+        }
+        beside = self.folder / "state.npz.new"
+        with beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, **(state | notes))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.folder / "state.npz")
+
+    def remove(self) -> None:
+        """Remove the folder's files, and the folder if nothing else is in it."""
+        for path in [self.folder / "state.npz", *self.folder.glob("changes-*")]:
+            path.unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def _path(self, mask: int) -> Path:
+        return self.folder / f"changes-{mask}"
+
+
+def key_of(job: Job, extra: Sequence[object]) -> str:
+    """Return a hash of everything that the result depends on."""
+    digest = hashlib.sha256()
+    size = job.slide.path.stat().st_size
+    with job.slide.path.open("rb") as file:
+        digest.update(file.read(_SAMPLE))
+        file.seek(max(0, size - _SAMPLE))
+        digest.update(file.read())
+    for member in job.members:
+        for model in member.models:
+            digest.update(model.recipe.to_json().encode())
+            for name, tensor in sorted(model.net.state_dict().items()):
+                digest.update(name.encode())
+                raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
+                digest.update(raw.numpy().tobytes())
+    told = [
+        job.slide.shape, [(m.weights, m.scale, m.grid) for m in job.members], job.axis,
+        job.decision, job.views, job.blend, job.mean, job.skip_background, job.amp, size, *extra,
+    ]  # fmt: skip
+    digest.update(repr(told).encode())
+    return digest.hexdigest()

@@ -1,0 +1,277 @@
+"""What the user wants, checked and made whole: models, slide and options become a `Job`."""
+
+import difflib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypedDict
+
+import torch
+
+from kagglekit.inference._decide import Decision
+from kagglekit.inference._network import Mean
+from kagglekit.models import Model, Recipe
+from kagglekit.slides import Slide
+from kagglekit.tiling import Blend, Grid, plan_grid
+from kagglekit.tta import View, views
+
+_MOST_THREADS = 4  # what Kaggle's machines have; more of them would hold more blocks in memory
+
+
+class Options(TypedDict, total=False):
+    """How to predict. What is left out comes from the models' recipes, so it is as in training.
+
+    Attributes:
+        window: side of a window in model pixels, a multiple of the stride; one for all models or
+            one each. By default each recipe's.
+        min_overlap: fewest model pixels that neighbouring windows share; by default an eighth of
+            the window. Where its quarter covers the network's receptive field, tiled equals
+            untiled.
+        blend: "trapezoid", "hann", "gaussian", "constant" or "crop", as in `tiling.Axis.weights`.
+        tta: "none", "flips" (4 views) or "d4" (8 views), averaged.
+        weights: how much each model counts; by default all alike.
+        mean: average "prob" (default) or "logit" over models and views.
+        threshold: foreground is where prob > threshold; one for all planes or one each. By default
+            the first recipe's.
+        high_threshold: keep only the components of a mask with a pixel above this one, too
+            (a double threshold); one for all planes or one each.
+        exclusive: a pixel belongs only to the plane with the highest probability there.
+        skip_background: leave out windows that show nothing but empty glass or black.
+        batch_size: windows at once. By default 8 on a GPU and 1 on a CPU, where larger batches are
+            slower because they leave its cache. Halved when memory runs out.
+        amp: compute in half precision on a GPU; on by default.
+        compile: compile the models with `torch.compile`: minutes at first, faster then.
+        checkpoint: a folder in which to note what is done after each strip. A killed prediction
+            called again with the same models, slide and options goes on there.
+        progress: print the plan and show a bar with tiles per second; on by default.
+    """
+
+    window: int | Sequence[int]
+    min_overlap: int
+    blend: Blend
+    tta: str
+    weights: Sequence[float]
+    mean: Mean
+    threshold: float | Sequence[float]
+    high_threshold: float | Sequence[float]
+    exclusive: bool
+    skip_background: bool
+    batch_size: int
+    amp: bool
+    compile: bool
+    checkpoint: str | os.PathLike[str]
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Member:
+    """Models that see the same windows.
+
+    Attributes:
+        models: one or more, of one scale and window.
+        weights: how much each counts, beside all models of the job.
+        scale: image pixels per model pixel.
+        grid: the windows over the image at that scale.
+    """
+
+    models: tuple[Model, ...]
+    weights: tuple[float, ...]
+    scale: int
+    grid: Grid
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that is to be done.
+
+    Attributes:
+        slide: the image.
+        members: the models, grouped by windows.
+        axis: along which the sweep goes: 0 down the image, 1 to the right.
+        classes: planes of the probability map.
+        thresholds: one per plane.
+        high_thresholds: one per plane, or none.
+        device: of the models.
+        views: how each window is looked at.
+        threads: how many decode at a time.
+        blend, mean, exclusive, skip_background, batch_size, amp, compile, progress: as in
+            `Options`.
+    """
+
+    slide: Slide
+    members: tuple[Member, ...]
+    axis: Literal[0, 1]
+    classes: int
+    thresholds: tuple[float, ...]
+    high_thresholds: tuple[float, ...]
+    device: torch.device
+    views: tuple[View, ...]
+    threads: int
+    blend: Blend
+    mean: Mean
+    exclusive: bool
+    skip_background: bool
+    batch_size: int
+    amp: bool
+    compile: bool
+    progress: bool
+
+    @property
+    def scale(self) -> int:
+        """Image pixels per pixel of the probability map: the finest of the models' scales."""
+        return min(member.scale for member in self.members)
+
+    @property
+    def small(self) -> tuple[int, int]:
+        """(height, width) of the probability map."""
+        height, width = self.slide.shape
+        return -(-height // self.scale), -(-width // self.scale)
+
+    @property
+    def decision(self) -> Decision:
+        """The masks to make: one per plane, and behind them those of the high thresholds."""
+        planes = tuple(range(self.classes))
+        if self.high_thresholds:
+            planes += planes
+        return Decision(planes, self.thresholds + self.high_thresholds, self.exclusive)
+
+
+def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) -> Job:
+    """Check and fill in.
+
+    Raises:
+        TypeError: there is no option of that name.
+        ValueError: models that do not fit together or to the slide, a model in training mode, or
+            an option that cannot be.
+    """
+    _check_names(options)
+    models = [models] if isinstance(models, Model) else list(models)
+    recipe = _shared_recipe(models, slide)
+    weights = _one_each(options.get("weights", 1.0), len(models), "weights", "models")
+    if min(weights) <= 0:
+        raise ValueError(f"weights={list(weights)} must all be above 0")
+    members = _members(models, weights, slide, options)
+    mean = options.get("mean", "prob")
+    if mean not in ("prob", "logit"):
+        raise ValueError(f"mean={mean!r} must be 'prob' or 'logit'")
+    if mean == "logit" and len(members) > 1:
+        raise ValueError("mean='logit' needs models of one scale and one window; use mean='prob'")
+    batch_size = options.get("batch_size")
+    device = _device(models)
+    if batch_size is None:
+        batch_size = 8 if device.type == "cuda" else 1
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size} must be at least 1")
+    high = options.get("high_threshold")
+    thresholds = options.get("threshold", recipe.thresholds)
+    return Job(
+        slide=slide,
+        members=members,
+        axis=_axis(slide),
+        classes=recipe.classes,
+        thresholds=_one_each(thresholds, recipe.classes, "threshold", "planes"),
+        high_thresholds=()
+        if high is None
+        else _one_each(high, recipe.classes, "high_threshold", "planes"),
+        device=device,
+        views=views(options.get("tta", "none")),
+        threads=_threads(),
+        blend=options.get("blend", "trapezoid"),
+        mean=mean,
+        exclusive=options.get("exclusive", False),
+        skip_background=options.get("skip_background", False),
+        batch_size=batch_size,
+        amp=options.get("amp", True),
+        compile=options.get("compile", False),
+        progress=options.get("progress", True),
+    )
+
+
+def _threads() -> int:
+    """Return this process's share of the cores, with the other ranks on this machine."""
+    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(len(os.sched_getaffinity(0)) // ranks, _MOST_THREADS))
+
+
+def _check_names(options: Options) -> None:
+    known = list(Options.__annotations__)
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+            raise TypeError(f"no option {name!r}: {hint}")
+
+
+def _members(
+    models: Sequence[Model], weights: Sequence[float], slide: Slide, options: Options
+) -> tuple[Member, ...]:
+    """Group the models by what they see, in the order given."""
+    own = [model.recipe.window for model in models]
+    windows = _one_each(options.get("window", own), len(models), "window", "models")
+    groups: dict[tuple[int, int], list[int]] = {}
+    for k, (model, window) in enumerate(zip(models, windows, strict=True)):
+        groups.setdefault((model.recipe.scale, window), []).append(k)
+    finest = min(scale for scale, _ in groups)
+    members = []
+    for (scale, window), chosen in groups.items():
+        if scale % finest:
+            raise ValueError(f"scale {scale} of a model is no multiple of another's, {finest}")
+        small = (-(-slide.shape[0] // scale), -(-slide.shape[1] // scale))
+        min_overlap = options.get("min_overlap", window // 8)
+        stride = models[0].recipe.stride
+        members.append(
+            Member(
+                tuple(models[k] for k in chosen),
+                tuple(weights[k] for k in chosen),
+                scale,
+                plan_grid(small, window, min_overlap, stride),
+            )
+        )
+    return tuple(members)
+
+
+def _axis(slide: Slide) -> Literal[0, 1]:
+    """Sweep along the longer side, for memory grows with the other; or as the file is stored."""
+    (height, width), (tall, wide) = slide.shape, slide.block
+    if slide.sequential or (wide >= width and tall < height):
+        return 0
+    if tall >= height and wide < width:
+        return 1
+    return 0 if height >= width else 1
+
+
+def _one_each(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...]:
+    if not isinstance(value, Sequence):
+        return (value,) * count
+    if len(value) != count:
+        raise ValueError(
+            f"{name}={list(value)} must be one number or one for each of {count} {of_what}"
+        )
+    return tuple(value)
+
+
+def _device(models: Sequence[Model]) -> torch.device:
+    devices = {str(model.mean.device) for model in models}
+    if len(devices) > 1:
+        raise ValueError(f"the models are on different devices: {', '.join(sorted(devices))}")
+    return models[0].mean.device
+
+
+def _shared_recipe(models: Sequence[Model], slide: Slide) -> Recipe:
+    """Return the first model's recipe after checking that all fit together and to the slide."""
+    if not models:
+        raise ValueError("no model given; expected at least one")
+    recipe = models[0].recipe
+    for name in ("classes", "stride"):
+        found = [getattr(model.recipe, name) for model in models]
+        if len(set(found)) > 1:
+            raise ValueError(f"the models' recipes must share `{name}`; they have {found}")
+    for model in models:
+        if model.training:
+            raise ValueError("a model is in training mode; call model.eval() first")
+        if slide.channels not in (1, model.recipe.in_channels):
+            raise ValueError(
+                f"{slide.path.name} has {slide.channels} channels; "
+                f"the model takes {model.recipe.in_channels}"
+            )
+    return recipe

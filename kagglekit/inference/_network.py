@@ -1,0 +1,95 @@
+"""What the models say of a batch of windows."""
+
+import warnings
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Literal, TypeAlias
+
+import torch
+
+from kagglekit.models import Model
+from kagglekit.tta import View
+
+Mean: TypeAlias = Literal["prob", "logit"]
+
+
+class Network:
+    """Models, looking at several views of each window, as one network.
+
+    Args:
+        models: of one device, in evaluation mode.
+        weights: how much each counts.
+        views: how each looks at a window; all count alike.
+        mean: "prob" averages probabilities, "logit" logits.
+        amp: compute in half precision on a GPU.
+        batch_size: windows at a time.
+        compile: compile the models with `torch.compile`.
+
+    Attributes:
+        batch_size: halved whenever the device has too little memory for it.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        weights: Sequence[float],
+        views: Sequence[View],
+        mean: Mean,
+        amp: bool,
+        batch_size: int,
+        compile: bool,
+    ) -> None:
+        self.models, self.views, self.mean = models, views, mean
+        # All windows have one shape, so nothing has to be compiled for shapes that vary.
+        self._calls = [torch.compile(m, dynamic=False) if compile else m for m in models]
+        self.shares = [weight / sum(weights) / len(views) for weight in weights]
+        self.amp, self.batch_size = amp, batch_size
+
+    def prob(self, images: torch.Tensor) -> torch.Tensor:
+        """Predict: (N, C, h, w) pixels on the models' device to (N, planes, h, w) float32.
+
+        Raises:
+            torch.OutOfMemoryError: the device has too little memory for a single window.
+        """
+        found: list[torch.Tensor] = []
+        done = 0
+        while done < len(images):
+            batch = images[done : done + self.batch_size]
+            try:
+                found.append(self._mean(batch))
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise
+            else:
+                done += len(batch)
+                continue
+            # Outside the except block, so that nothing of the failed attempt is kept alive.
+            self.batch_size = len(batch) // 2
+            torch.cuda.empty_cache()
+            warnings.warn(
+                f"{len(batch)} windows at once do not fit into the device's memory: "
+                f"going on with {self.batch_size}",
+                stacklevel=2,
+            )
+        return found[0] if len(found) == 1 else torch.cat(found)
+
+    def _mean(self, images: torch.Tensor) -> torch.Tensor:
+        total: torch.Tensor | None = None
+        with torch.inference_mode(), self._half(images.device):
+            for call, share in zip(self._calls, self.shares, strict=True):
+                for view in self.views:
+                    value = view.undo(call(view.apply(images)).float())
+                    if self.mean == "prob":
+                        value = value.sigmoid()
+                    if total is None:
+                        total = value if share == 1 else value * share
+                    else:
+                        total = total.add_(value, alpha=share)
+            if total is None:
+                raise ValueError("no model given; expected at least one")
+            return total.sigmoid() if self.mean == "logit" else total
+
+    def _half(self, device: torch.device) -> AbstractContextManager[object]:
+        # float16 and not bfloat16: Kaggle's T4 has hardware for the first only.
+        on = self.amp and device.type == "cuda"
+        return torch.autocast(device.type, torch.float16, enabled=on)

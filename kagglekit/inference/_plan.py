@@ -1,0 +1,136 @@
+"""What a prediction will take, told before it starts, and refused when it cannot fit."""
+
+import math
+import time
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+
+from kagglekit.errors import PlanError
+from kagglekit.inference._feed import AHEAD, chunk_edges
+from kagglekit.inference._job import Job
+from kagglekit.inference._memory import available_bytes
+from kagglekit.inference._network import Network
+
+WORTH_TELLING = 32  # windows: below that a prediction is over before its plan is read
+
+_READER = 32 << 20  # bytes that decoding keeps: GDAL's cache
+_MB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a prediction will take.
+
+    Attributes:
+        name: of the slide's file.
+        shape: (height, width) of the slide in pixels.
+        scales: image pixels per model pixel, of each group of models.
+        windows: how many there are.
+        strips: in how many strips they lie.
+        direction: "down" or "to the right", the way of the sweep.
+        device: where the models are.
+        host_bytes: of memory, beside the models and what the network needs for a batch.
+        device_bytes: the same, of a GPU's memory; 0 without one.
+        seconds: what the network alone will take, as measured on one batch; None if it was not.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    scales: tuple[int, ...]
+    windows: int
+    strips: int
+    direction: str
+    device: str
+    host_bytes: int
+    device_bytes: int
+    seconds: float | None
+
+    def __str__(self) -> str:
+        height, width = self.shape
+        scales = " and ".join(map(str, self.scales))
+        gpu = (
+            f" and {self.device_bytes / _MB:,.0f} MB on {self.device}" if self.device_bytes else ""
+        )
+        text = (
+            f"{self.name}: {height:,} x {width:,} pixels, scale {scales}: {self.windows:,} windows "
+            f"in {self.strips} strips {self.direction}; "
+            f"needs about {self.host_bytes / _MB:,.0f} MB{gpu}"
+        )
+        if self.seconds is None:
+            return text
+        minutes, seconds = divmod(round(self.seconds), 60)
+        return f"{text}; the network alone {minutes}:{seconds:02} on {self.device}"
+
+    def check(self) -> None:
+        """Refuse what cannot fit.
+
+        Raises:
+            PlanError: less memory is free than the plan needs.
+        """
+        free = available_bytes()
+        if free is not None and free < self.host_bytes:
+            raise PlanError(
+                f"{self.name}: predicting it needs about {self.host_bytes / _MB:,.0f} MB, "
+                f"and {free / _MB:,.0f} MB are free",
+                hint="take a smaller window or batch_size, a coarser scale, or free memory first",
+            )
+        if self.device_bytes:
+            on_device, _ = torch.cuda.mem_get_info(self.device)
+            if on_device < self.device_bytes:
+                raise PlanError(
+                    f"{self.name}: predicting it needs about {self.device_bytes / _MB:,.0f} MB of "
+                    f"{self.device}, and {on_device / _MB:,.0f} MB are free",
+                    hint="take a smaller window or a coarser scale",
+                )
+
+
+def make_plan(job: Job, networks: list[Network]) -> Plan:
+    """Count and estimate; where there is much to do, time the networks on a batch of zeros."""
+    slide = job.slide
+    pixel = slide.channels * slide.dtype.itemsize
+    edges = chunk_edges(slide, job.axis, [member.scale for member in job.members])
+    chunk = [max(last - first for first, last in pairwise(e)) for e in edges]
+    reading = AHEAD + _READER + 2 * job.threads * math.prod(chunk) * pixel
+    blended = 0
+    for member in job.members:
+        along, across = member.grid.axes[job.axis], member.grid.axes[1 - job.axis]
+        rows = along.window + chunk[job.axis] // member.scale
+        reading += rows * across.size * pixel
+        reading += job.batch_size * along.window * across.window * pixel
+        blended += 4 * job.classes * along.window * across.padded
+    on_gpu = job.device.type == "cuda"
+    windows = [len(member.grid) for member in job.members]
+    seconds = None
+    if sum(windows) >= WORTH_TELLING and job.progress:
+        pairs = zip(job.members, networks, windows, strict=True)
+        seconds = sum(
+            _seconds(job, m.grid.rows.window, m.grid.columns.window, n) * count
+            for m, n, count in pairs
+        )
+    return Plan(
+        name=slide.path.name,
+        shape=slide.shape,
+        scales=tuple(member.scale for member in job.members),
+        windows=sum(windows),
+        strips=sum(len(member.grid.axes[job.axis].starts) for member in job.members),
+        direction=("down", "to the right")[job.axis],
+        device=str(job.device),
+        host_bytes=reading if on_gpu else reading + blended,
+        device_bytes=blended if on_gpu else 0,
+        seconds=seconds,
+    )
+
+
+def _seconds(job: Job, height: int, width: int, network: Network) -> float:
+    """Return the seconds that a window takes, in a batch, after a batch to warm up."""
+    shape = (job.batch_size, height, width, job.slide.channels)
+    pixels = torch.zeros(shape, dtype=torch.uint8, device=job.device).permute(0, 3, 1, 2)
+    started = 0.0
+    for _ in range(2):
+        started = time.perf_counter()
+        network.prob(pixels)
+        if job.device.type == "cuda":
+            torch.cuda.synchronize(job.device)
+    return (time.perf_counter() - started) / job.batch_size

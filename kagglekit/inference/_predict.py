@@ -1,0 +1,186 @@
+"""The calls that notebooks make."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Unpack
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kagglekit.inference._checkpoint import Changes, State
+from kagglekit.inference._job import Job, Options, make_job
+from kagglekit.inference._runs import Part, RunSink, assemble
+from kagglekit.inference._sweep import Stats, sweep
+from kagglekit.models import Model
+from kagglekit.regions import keep_seeded
+from kagglekit.rle import RLE
+from kagglekit.slides import Slide
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was predicted.
+
+    Attributes:
+        masks: one per plane, at the slide's full resolution, order "F".
+        stats: what it took.
+    """
+
+    masks: list[RLE]
+    stats: Stats
+
+
+def predict_mask(models: Model | Sequence[Model], slide: Slide, **options: Unpack[Options]) -> RLE:
+    """Predict the mask of a slide of any size with models of one output plane.
+
+    Args, raises: as `predict`.
+
+    Returns:
+        The mask at the slide's full resolution, order "F".
+
+    Example:
+        >>> model = load("unet.safetensors")  # doctest: +SKIP
+        >>> with open_slide("slide.tiff") as slide:  # doctest: +SKIP
+        ...     mask = predict_mask(model, slide, tta="flips")
+    """
+    job = make_job(models, slide, options)
+    if job.classes != 1:
+        raise ValueError(f"the models have {job.classes} output planes; use predict_masks")
+    [mask] = _predict(job, options).masks
+    return mask
+
+
+def predict_masks(
+    models: Model | Sequence[Model], slide: Slide, **options: Unpack[Options]
+) -> list[RLE]:
+    """Predict one mask per output plane. Args, raises: as `predict`."""
+    return predict(models, slide, **options).masks
+
+
+def predict(
+    models: Model | Sequence[Model], slide: Slide, **options: Unpack[Options]
+) -> Prediction:
+    """Predict the masks of a slide of any size, and tell what it took.
+
+    Scale, normalisation, window and threshold come from the models' recipes, so they are what the
+    models were trained with. Models run on the device that they are on.
+
+    Args:
+        models: one model, or several whose answers are averaged, in evaluation mode. They share
+            classes and stride; each may have its own scale, a multiple of the finest.
+        slide: the image; grey ones are repeated for models of three channels.
+        options: by name, as listed in `Options`.
+
+    Raises:
+        TypeError: there is no such option.
+        ValueError: models that do not fit together or to the slide, a model left in training mode
+            (its batch statistics would leak between windows), or an option that cannot be.
+        SlideError: the slide cannot be read.
+        PlanError: it needs more memory than there is; nothing was started.
+    """
+    return _predict(make_job(models, slide, options), options)
+
+
+def predict_prob(
+    models: Model | Sequence[Model],
+    slide: Slide,
+    path: str | os.PathLike[str],
+    *,
+    dtype: Literal["uint8", "float16", "float32"] = "float16",
+    **options: Unpack[Options],
+) -> npt.NDArray[Any]:
+    """Predict the probability map of a slide and write it to a file; it is never in memory.
+
+    Args:
+        models: as `predict`.
+        slide: likewise.
+        path: a `.npy` file, which appears under this name when it is complete.
+        dtype: of the file; "uint8" holds round(255 * prob).
+        options: as `predict`; thresholds mean nothing here.
+
+    Returns:
+        The map as a read-only memory map, (planes, h, w) at the finest of the models' scales:
+        h = ceil(height / scale).
+
+    Raises:
+        ValueError, SlideError, PlanError: as `predict`.
+    """
+    job = make_job(models, slide, options)
+    if dtype not in ("uint8", "float16", "float32"):
+        raise ValueError(f"dtype={dtype!r} must be 'uint8', 'float16' or 'float32'")
+    path = Path(path)
+    beside = path.with_name(f"{path.name}.part")
+    sink = _MapSink(beside, job, dtype)
+    sweep(job, range(job.small[job.axis]), sink, _folder(options))
+    sink.close()
+    beside.replace(path)
+    found: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+    return found
+
+
+def band(job: Job, rows: range, checkpoint: Path | None) -> tuple[list[Part], Stats]:
+    """Predict a band of a job's map; the parts of all bands make the masks."""
+    sink = RunSink(job.slide.shape, job.scale, job.axis, job.decision, rows.start)
+    stats = sweep(job, rows, sink, checkpoint)
+    return sink.parts, stats
+
+
+def masks_of(job: Job, parts: list[Part]) -> list[RLE]:
+    """Make a job's masks of what is known of the whole image."""
+    masks = assemble(parts, job.slide.shape)
+    if not job.high_thresholds:
+        return masks
+    pairs = zip(masks[: job.classes], masks[job.classes :], strict=True)
+    return [keep_seeded(mask, seeds) for mask, seeds in pairs]
+
+
+def _predict(job: Job, options: Options) -> Prediction:
+    parts, stats = band(job, range(job.small[job.axis]), _folder(options))
+    return Prediction(masks_of(job, parts), stats)
+
+
+def _folder(options: Options) -> Path | None:
+    return Path(options["checkpoint"]) if "checkpoint" in options else None
+
+
+class _MapSink:
+    """Takes parts of the map and writes them to a file."""
+
+    lead = 0
+
+    def __init__(self, path: Path, job: Job, dtype: str) -> None:
+        self._axis, self._dtype, self._at = job.axis, np.dtype(dtype), 0
+        self._path, self._shape = path, (job.classes, *job.small)
+        self._file: npt.NDArray[Any] | None = None
+
+    @property
+    def changes(self) -> Changes:
+        return []
+
+    def add(self, prob: torch.Tensor) -> None:
+        if self._file is None:
+            self._file = np.lib.format.open_memmap(self._path, "w+", self._dtype, self._shape)
+        if self._dtype == np.uint8:
+            prob = (prob * 255).round()
+        rows = prob.cpu().numpy().astype(self._dtype)
+        place = [slice(None)] * 3
+        place[1 + self._axis] = slice(self._at, self._at + rows.shape[1 + self._axis])
+        self._file[tuple(place)] = rows
+        self._at = place[1 + self._axis].stop
+
+    def state(self) -> State:
+        if isinstance(self._file, np.memmap):
+            self._file.flush()
+        return {"sink-at": np.array(self._at)}
+
+    def restore(self, state: State, changes: Changes) -> None:
+        self._at = int(state["sink-at"])
+        self._file = np.lib.format.open_memmap(self._path, "r+")
+
+    def close(self) -> None:
+        if isinstance(self._file, np.memmap):
+            self._file.flush()
+        self._file = None

@@ -1,0 +1,190 @@
+"""The sweep: strips of pixels in, finished parts of a probability map out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from kagglekit.inference._batches import Batches
+from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
+from kagglekit.inference._combine import Combine, Stretch, needed_rows
+from kagglekit.inference._feed import Demand, Feed
+from kagglekit.inference._job import Job, Member
+from kagglekit.inference._memory import peak_bytes
+from kagglekit.inference._network import Network
+from kagglekit.inference._plan import WORTH_TELLING, make_plan
+from kagglekit.inference._track import Track
+
+
+class Sink(Protocol):
+    """Where finished parts of the map go.
+
+    Attributes:
+        lead: rows (or columns) before the first one that it wants to see.
+        changes: what it has found so far, for a checkpoint; it only grows at its end.
+    """
+
+    @property
+    def lead(self) -> int: ...
+
+    @property
+    def changes(self) -> Changes: ...
+
+    def add(self, prob: torch.Tensor) -> None: ...
+
+    def state(self) -> State: ...
+
+    def restore(self, state: State, changes: Changes) -> None: ...
+
+
+@dataclass
+class Stats:
+    """What a prediction took.
+
+    Attributes:
+        tiles: windows, those skipped included.
+        skipped: windows left out because they show only background.
+        blocks: stored blocks of the file that were decoded.
+        seconds: from start to end.
+        network_seconds: in the models; on a GPU, until its work was queued.
+        wait_seconds: waiting for pixels.
+        peak_bytes: most memory that the process has held so far; None if the system does not tell.
+    """
+
+    tiles: int = 0
+    skipped: int = 0
+    blocks: int = 0
+    seconds: float = 0.0
+    network_seconds: float = 0.0
+    wait_seconds: float = 0.0
+    peak_bytes: int | None = None
+
+
+def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> Stats:
+    """Predict some rows (or columns, if the sweep goes to the right) of a job's map.
+
+    Args:
+        job: what to do.
+        rows: which of the map; all, or a band of it.
+        sink: takes them in order.
+        checkpoint: a folder to note in after each strip, and to go on from.
+
+    Raises:
+        SlideError: the slide cannot be read.
+        PlanError: there is too little memory.
+    """
+    started, stats = time.perf_counter(), Stats()
+    with torch.inference_mode():
+        run = _Run(job, rows, sink)
+        note = None if checkpoint is None else Checkpoint(checkpoint, key_of(job, [rows]))
+        if note is not None:
+            run.restore(note)
+        run.go(stats, (lambda: run.save(note)) if note is not None else None)
+    if note is not None:
+        note.remove()
+    stats.seconds, stats.peak_bytes = time.perf_counter() - started, peak_bytes()
+    return stats
+
+
+class _Run:
+    """Tracks, their common map, and where it goes."""
+
+    def __init__(self, job: Job, rows: range, sink: Sink) -> None:
+        self.job, self.sink = job, sink
+        wanted = range(max(rows.start - sink.lead, 0), rows.stop)
+        self.tracks, maps, shares = [], [], []
+        networks = [_network(job, member) for member in job.members]
+        plan = make_plan(job, networks)
+        plan.check()
+        if job.progress and plan.windows >= WORTH_TELLING:
+            tqdm.write(str(plan))
+        for member, network in zip(job.members, networks, strict=True):
+            factor = member.scale // job.scale
+            keep = needed_rows(wanted, job.small[job.axis], factor)
+            along = member.grid.axes[job.axis]
+            touching = [
+                i
+                for i, begin in enumerate(along.starts)
+                if begin < keep.stop and begin + along.window > keep.start
+            ]
+            self.tracks.append(
+                Track(
+                    member.scale,
+                    member.grid,
+                    job.axis,
+                    range(touching[0], touching[-1] + 1),
+                    keep,
+                    network,
+                    job.blend,
+                    job.device,
+                )
+            )
+            maps.append(Stretch(job.axis, job.small, factor, keep.start))
+            shares.append(sum(member.weights))
+        self.combine = Combine(wanted, maps, [share / sum(shares) for share in shares])
+
+    def go(self, stats: Stats, after_strip: Callable[[], None] | None) -> None:
+        """Predict, strip by strip."""
+        job = self.job
+        demands = [Demand(track.scale, track.grid, track.strips) for track in self.tracks]
+        stats.tiles = sum(len(track.strips) * len(track.across.starts) for track in self.tracks)
+        bar = tqdm(
+            total=stats.tiles, desc=job.slide.path.name, unit="tile", disable=not job.progress
+        )
+        with bar, Feed(job.slide, job.axis, demands, job.threads) as feed:
+            batches = Batches(feed, self.tracks, job.batch_size, job.skip_background, job.device)
+            for batch in batches:
+                track = self.tracks[batch.track]
+                if batch.images is not None:
+                    begun = time.perf_counter()
+                    probs = track.network.prob(batch.images)
+                    stats.network_seconds += time.perf_counter() - begun
+                    for j, prob in zip(batch.windows, probs, strict=True):
+                        track.add(batch.strip, j, prob)
+                stats.skipped += batch.skipped
+                bar.update(len(batch.windows) + batch.skipped)
+                if batch.last:
+                    for part in track.finish(batch.strip):
+                        for rows in self.combine.push(batch.track, part):
+                            self.sink.add(rows)
+                    track.done = batch.strip + 1
+                    if after_strip is not None:
+                        after_strip()
+            stats.blocks, stats.wait_seconds = feed.blocks, feed.waited
+
+    def save(self, note: Checkpoint) -> None:
+        """Write down everything that a new process needs to go on."""
+        state = {"given": np.array(self.combine.given)} | self.sink.state()
+        for k, (track, one) in enumerate(zip(self.tracks, self.combine.maps, strict=True)):
+            state[f"done-{k}"] = np.array(track.done)
+            state[f"blended-{k}"] = track.carried().cpu().numpy()
+            state[f"begin-{k}"] = np.array(one.begin)
+            if one.waiting is not None:
+                state[f"waiting-{k}"] = one.waiting.cpu().numpy()
+        note.save(state, self.sink.changes)
+
+    def restore(self, note: Checkpoint) -> None:
+        """Go on from what was saved, if anything was."""
+        saved = note.load()
+        if saved is None:
+            return
+        state, changes = saved
+        device = self.job.device
+        self.combine.given = int(state["given"])
+        for k, (track, one) in enumerate(zip(self.tracks, self.combine.maps, strict=True)):
+            track.go_on(int(state[f"done-{k}"]), torch.from_numpy(state[f"blended-{k}"]).to(device))
+            one.begin = int(state[f"begin-{k}"])
+            if f"waiting-{k}" in state:
+                one.waiting = torch.from_numpy(state[f"waiting-{k}"]).to(device)
+        self.sink.restore(state, changes)
+
+
+def _network(job: Job, member: Member) -> Network:
+    return Network(
+        member.models, member.weights, job.views, job.mean, job.amp, job.batch_size, job.compile
+    )

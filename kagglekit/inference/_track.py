@@ -1,0 +1,96 @@
+"""The windows of one grid, blended strip by strip.
+
+Blending adds integers. Weights are multiples of 1/4096 that sum to one at each pixel, and products
+are kept in units of 2**-30, so a sum does not depend on the order of its parts: whichever way the
+sweep goes, and on however many devices, each pixel gets the same value to the last bit.
+"""
+
+from collections.abc import Iterator
+
+import torch
+
+from kagglekit.inference._network import Network
+from kagglekit.tiling import Blend, Grid
+
+_UNIT = 2.0**30  # of a probability: a float32 of at least 1/64 fits without rounding
+_ROWS_AT_ONCE = 64  # rows of the map handed on at a time: bounds memory, changes nothing else
+
+
+class Track:
+    """Blends the predictions for one strip of windows after another.
+
+    Args:
+        scale: image pixels per model pixel.
+        grid: the windows over the image at that scale.
+        axis: along which the sweep goes: 0 down, 1 to the right.
+        strips: which windows along the sweep belong to it.
+        keep: which rows (or columns) of the map to hand on.
+        network: what predicts the windows.
+        blend: how windows fade into each other.
+        device: where the map is blended.
+
+    Attributes:
+        blended: (planes, h, w) int32, sums of one strip in units of 2**-30.
+        done: the first strip that is not finished.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        grid: Grid,
+        axis: int,
+        strips: range,
+        keep: range,
+        network: Network,
+        blend: Blend,
+        device: torch.device,
+    ) -> None:
+        self.scale, self.grid, self.axis = scale, grid, axis
+        self.strips, self.keep, self.network = strips, keep, network
+        self.done = strips.start
+        self.along, self.across = grid.axes[axis], grid.axes[1 - axis]
+        self._weights = [torch.from_numpy(one.weights(blend)).to(device) for one in grid.axes]
+        self._weights[1] *= _UNIT
+        sides = [self.across.padded] * 2
+        sides[axis] = self.along.window
+        planes = network.models[0].recipe.classes
+        self.blended = torch.zeros((planes, *sides), dtype=torch.int32, device=device)
+
+    def add(self, i: int, j: int, prob: torch.Tensor) -> None:
+        """Add the prediction for window j of strip i: (planes, h, w) float32, used up."""
+        row, column = (i, j) if self.axis == 0 else (j, i)
+        prob.mul_(self._weights[0][row][:, None]).mul_(self._weights[1][column])
+        begin = self.across.starts[j]
+        self.blended.narrow(2 - self.axis, begin, self.across.window).add_(prob.to(torch.int32))
+
+    def finish(self, i: int) -> Iterator[torch.Tensor]:
+        """Yield the rows (or columns) that no strip after strip i touches, and forget them.
+
+        Yields:
+            (planes, n, m) float32 in [0, 1], what lies in `keep` of them, in order.
+        """
+        start, along = self.along.starts[i], 1 + self.axis
+        last = i + 1 == len(self.along.starts)
+        stop = self.along.size if last else self.along.starts[i + 1]
+        first, end = max(start, self.keep.start), min(stop, self.keep.stop)
+        for at in range(first, end, _ROWS_AT_ONCE):
+            rows = self.blended.narrow(along, at - start, min(_ROWS_AT_ONCE, end - at))
+            inside = rows.narrow(3 - along, 0, self.across.size)
+            yield inside.to(torch.float32).mul_(1 / _UNIT)
+        # What later strips add to moves up; copied first, for the two places may overlap.
+        rest = self.along.window - (stop - start)
+        moving = self.blended.narrow(along, stop - start, rest).clone()
+        self.blended.narrow(along, 0, rest).copy_(moving)
+        self.blended.narrow(along, rest, stop - start).zero_()
+
+    def carried(self) -> torch.Tensor:
+        """Return what the strips done have added to those to come."""
+        if self.done == self.strips.start or self.done == len(self.along.starts):
+            return self.blended.narrow(1 + self.axis, 0, 0)
+        step = self.along.starts[self.done] - self.along.starts[self.done - 1]
+        return self.blended.narrow(1 + self.axis, 0, self.along.window - step)
+
+    def go_on(self, done: int, carried: torch.Tensor) -> None:
+        """Take over from a process that was killed: strips before `done` need no prediction."""
+        self.strips, self.done = range(done, self.strips.stop), done
+        self.blended.narrow(1 + self.axis, 0, carried.shape[1 + self.axis]).copy_(carried)
