@@ -121,7 +121,8 @@ class Model(nn.Module):
         """
         if images.shape[1] == 1 < self.recipe.in_channels:
             images = images.expand(-1, self.recipe.in_channels, -1, -1)
-        normalised = (images.float() / self.recipe.max_value - self.mean) / self.std
+        # In place where the tensor is ours: fresh memory costs a CPU more than the arithmetic.
+        normalised = (images.float() / self.recipe.max_value).sub_(self.mean).div_(self.std)
         output = self.net(normalised)
         if isinstance(output, Mapping):
             output = output["out"]

@@ -35,7 +35,6 @@ class Checkpoint:
     def __init__(self, folder: Path, key: str) -> None:
         self.folder, self.key = folder, key
         self._written: list[int] = []  # positions of each mask that are in its file
-        self._arrays: list[int] = []  # arrays of each mask that are
 
     def load(self) -> tuple[State, Changes] | None:
         """Return what was saved last, or None if there is nothing of this prediction."""
@@ -59,25 +58,25 @@ class Checkpoint:
             with path.open("r+b") as file:
                 file.truncate(count * dtype.itemsize)
             changes.append([np.fromfile(path, dtype)])
-        self._written, self._arrays = counts, [1] * len(counts)
+        self._written = counts
         return state, changes
 
     def save(self, state: State, changes: Changes) -> None:
         """Note what is done: `changes` holds what it held the last time, and more behind."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self._arrays:
-            self._arrays, self._written = [0] * len(changes), [0] * len(changes)
+        if not self._written:
+            self._written = [0] * len(changes)
             for mask in range(len(changes)):
                 self._path(mask).write_bytes(b"")
         for mask, arrays in enumerate(changes):
-            new = arrays[self._arrays[mask] :]
+            old = self._written[mask]
             with self._path(mask).open("ab") as file:
-                for array in new:
-                    file.write(array.tobytes())
+                for array in arrays:
+                    file.write(array[old:].tobytes())
+                    old = max(0, old - len(array))
                 file.flush()
                 os.fsync(file.fileno())
-            self._arrays[mask] = len(arrays)
-            self._written[mask] += sum(map(len, new))
+            self._written[mask] = sum(map(len, arrays))
         kinds = [arrays[0].dtype for arrays in changes if arrays] or [np.dtype(np.int64)]
         notes = {
             "key": np.array(self.key),

@@ -27,8 +27,8 @@ from kagglekit.tiling import Grid
 Pixels: TypeAlias = npt.NDArray[Any]
 Key: TypeAlias = tuple[int, int]  # which chunk down the image, and which along it
 
-_CHUNK = 1 << 20  # image pixels of a chunk, if the blocks are smaller: what a thread does at a time
-AHEAD = 16 << 20  # bytes decoded before they are needed, at network resolution
+_CHUNK = 1 << 18  # image pixels of a chunk, if the blocks are smaller: what a thread does at a time
+AHEAD = 8 << 20  # bytes decoded before they are needed, at network resolution
 
 
 @dataclass(frozen=True)

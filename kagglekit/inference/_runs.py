@@ -6,7 +6,7 @@ are kept, so the result does not depend on how the map was cut into parts, or in
 and from a GPU nothing else has to come back.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +19,8 @@ from kagglekit.rle import RLE, from_changes
 
 Positions: TypeAlias = npt.NDArray[Any]  # uint32 where that reaches, else int64
 Row: TypeAlias = npt.NDArray[np.bool_]
+
+_TOGETHER = 64  # arrays of positions that are made one
 
 
 @dataclass
@@ -35,7 +37,8 @@ class Part:
     top: int
     first: Row
     last: Row
-    changes: list[Positions] = field(default_factory=list)
+    changes: list[Positions]
+    _joined: int = 0  # arrays of `changes` that are large enough
 
     def extend(self, following: "Part", axis: int, height: int) -> None:
         """Append the part behind (axis 1) or below (axis 0) this one; `height` is the image's."""
@@ -47,6 +50,10 @@ class Part:
             self.changes.append(_kept(columns * height + following.top, following))
             self.last = following.last
         self.changes += following.changes
+        if len(self.changes) - self._joined > _TOGETHER:
+            # Many small arrays between others that come and go would leave memory full of holes.
+            self.changes[self._joined :] = [np.concatenate(self.changes[self._joined :])]
+            self._joined = len(self.changes)
 
 
 class RunSink:
@@ -194,5 +201,5 @@ def _nonzero(flags: torch.Tensor) -> tuple[torch.Tensor, ...]:
     """Return where flags are set, as `torch.nonzero(as_tuple=True)`: on a CPU four times faster."""
     if flags.device.type != "cpu":
         return torch.nonzero(flags, as_tuple=True)
-    flat = torch.from_numpy(np.flatnonzero(flags.numpy()))
-    return torch.unravel_index(flat, flags.shape)
+    where = np.unravel_index(np.flatnonzero(flags.numpy()), flags.shape)
+    return tuple(map(torch.from_numpy, where))
