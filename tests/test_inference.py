@@ -1,15 +1,20 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 import rasterio
+import tifffile
 import torch
 import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kagglekit.inference import predict_mask, predict_masks
+from kagglekit.inference import _job, predict, predict_mask, predict_masks, predict_prob
 from kagglekit.models import Model, Recipe, build
+from kagglekit.scaling import shrink
 from kagglekit.slides import open_slide
+from kagglekit.tiling import Blend
 
 
 def smooth_picture(shape, channels=3, seed=0):
@@ -62,6 +67,34 @@ def identity(planes=1, **recipe):
     ).eval()
 
 
+class Constant(nn.Module):
+    """Answers the same everywhere: one probability per plane."""
+
+    def __init__(self, *probs):
+        super().__init__()
+        self.logits = nn.Parameter(torch.logit(torch.tensor(probs)))
+
+    def forward(self, x):
+        return self.logits[None, :, None, None].expand(len(x), -1, *x.shape[2:])
+
+
+def constant(*probs, **recipe):
+    recipe = {"window": 64} | recipe
+    return Model(Constant(*probs), Recipe(classes=len(probs), **recipe)).eval()
+
+
+class Count(nn.Module):
+    """Notes the sizes of the batches that a network is given."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net, self.sizes = net, []
+
+    def forward(self, x):
+        self.sizes.append(len(x))
+        return self.net(x)
+
+
 def small_unet(scale=1, seed=0, in_channels=3):
     torch.manual_seed(seed)
     recipe = Recipe(
@@ -72,6 +105,14 @@ def small_unet(scale=1, seed=0, in_channels=3):
     # Untrained, it answers 0.5 ± 0.01 everywhere and every second pixel is a tie; a trained one is sure.
     model.net.head.weight.data *= 100
     return model
+
+
+def middle(model):
+    """A threshold in the middle of what an untrained model says, on no value of it."""
+    side = 96 * model.recipe.scale
+    sample = torch.from_numpy(shrink(smooth_picture((side, side)), model.recipe.scale))
+    with torch.inference_mode():
+        return float(model(sample.permute(2, 0, 1)[None]).sigmoid().median()) + 3e-3
 
 
 def whole_array(model, pixels, min_overlap, threshold=0.5):
@@ -128,9 +169,7 @@ def whole_array(model, pixels, min_overlap, threshold=0.5):
 @pytest.mark.parametrize("scale", [1, 3])
 def test_equals_the_plain_whole_array_way_to_the_pixel(slide_of, shape, scale):
     model, pixels = small_unet(scale), smooth_picture(shape)
-    sample = torch.from_numpy(smooth_picture((96, 96))).permute(2, 0, 1)[None]
-    with torch.inference_mode():  # in the middle of what this untrained network says, on no value
-        threshold = float(model(sample).sigmoid().median()) + 3e-3
+    threshold = middle(small_unet())
     mask = predict_mask(
         model, slide_of(pixels), min_overlap=32, threshold=threshold, progress=False
     )
@@ -190,20 +229,51 @@ def test_thresholds_of_the_recipe_one_per_plane(slide_of):
     assert red.area == (pixels[:, :, 1] > 127).sum()
 
 
-def test_an_ensemble_averages_probabilities(slide_of):
-    class Constant(nn.Module):
-        def __init__(self, prob):
-            super().__init__()
-            self.logit = nn.Parameter(torch.logit(torch.tensor(prob)))
+def answers(models, slide, prob, **options):
+    """Tell whether the models' answer, the same everywhere, is `prob` within 0.005."""
+    areas = [
+        predict_mask(models, slide, threshold=prob + off, progress=False, **options).area
+        for off in (-0.005, 0.005)
+    ]
+    return areas == [slide.shape[0] * slide.shape[1], 0]
 
-        def forward(self, x):
-            return self.logit.expand(len(x), 1, *x.shape[2:])
 
+def test_an_ensemble_averages_probabilities_or_logits_with_weights(slide_of):
     slide = slide_of(smooth_picture((50, 50)))
-    recipe = Recipe(window=64)
-    models = [Model(Constant(prob), recipe).eval() for prob in (0.9, 0.3)]  # mean 0.6
-    assert predict_mask(models, slide, threshold=0.59, progress=False).area == 2500
-    assert predict_mask(models, slide, threshold=0.61, progress=False).area == 0
+    models = [constant(0.9), constant(0.3)]
+    assert answers(models, slide, 0.6)
+    assert answers(models, slide, 0.75, weights=[3, 1])
+    logit = (np.log(0.9 / 0.1) + np.log(0.3 / 0.7)) / 2
+    assert answers(models, slide, 1 / (1 + np.exp(-logit)), mean="logit", tta="flips")
+
+
+@pytest.mark.parametrize("shape", [(130, 201), (201, 130), (40, 33)])
+def test_models_of_several_scales_and_windows_are_averaged_at_the_finest(slide_of, shape):
+    pixels = smooth_picture(shape)
+    slide = slide_of(pixels)
+    assert answers([constant(0.9), constant(0.3, scale=2)], slide, 0.6)
+    assert answers(
+        [constant(0.9, scale=2), constant(0.3, scale=6)],
+        slide,
+        0.8,
+        weights=[5, 1],
+        window=[64, 32],
+    )
+    # Where the picture is flat in the coarse model's eyes too, both say the same.
+    flat = slide_of(np.full((*shape, 3), 200, np.uint8))
+    models = [identity(), identity(scale=3)]
+    assert predict_mask(models, flat, progress=False).area == shape[0] * shape[1]
+
+
+def test_a_coarse_member_alone_equals_it_in_an_ensemble_with_little_weight(slide_of):
+    slide = slide_of(smooth_picture((150, 260)))
+    coarse, fine = small_unet(4), small_unet(1, seed=5)
+    options = {"threshold": middle(coarse), "progress": False}
+    alone = predict_mask(coarse, slide, **options)
+    both = predict_mask([fine, coarse], slide, weights=[1e-9, 1], **options)
+    # The fine one sets the scale: the coarse map is enlarged to it before anything is decided.
+    assert alone.area > 100
+    assert alone.dice(both) > 0.999
 
 
 def test_grey_slides_are_repeated_for_a_colour_model(slide_of):
@@ -212,8 +282,10 @@ def test_grey_slides_are_repeated_for_a_colour_model(slide_of):
     assert np.array_equal(mask.to_mask(), pixels[:, :, 0] > 127)
 
 
-def test_every_pixel_is_read_once(slide_of, monkeypatch):
-    slide = slide_of(smooth_picture((500, 333)))
+@pytest.mark.parametrize("shape", [(500, 333), (333, 500)])
+@pytest.mark.parametrize("scale", [1, 2])
+def test_every_pixel_is_read_once_and_every_block_counted(slide_of, monkeypatch, shape, scale):
+    slide = slide_of(smooth_picture(shape))
     seen = np.zeros(slide.shape, int)
     read = type(slide).read
 
@@ -222,8 +294,141 @@ def test_every_pixel_is_read_once(slide_of, monkeypatch):
         return read(self, y0, y1, x0, x1, scale)
 
     monkeypatch.setattr(type(slide), "read", counting)
-    predict_mask(identity(scale=2), slide, progress=False)
+    stats = predict(identity(scale=scale), slide, progress=False).stats
     assert (seen == 1).all()
+    assert stats.blocks == -(-shape[0] // 64) * -(-shape[1] // 64)
+
+
+@pytest.mark.parametrize("blend", get_args(Blend))
+@pytest.mark.parametrize("shape", [(97, 230), (230, 97), (33, 64), (1, 5)])
+def test_blends_change_nothing_where_windows_agree(slide_of, blend, shape):
+    pixels = smooth_picture(shape)
+    mask = predict_mask(
+        identity(), slide_of(pixels), blend=blend, min_overlap=32, tta="d4", progress=False
+    )
+    assert np.array_equal(mask.to_mask(), pixels[:, :, 0] > 127)
+
+
+@pytest.mark.parametrize("scale", [1, 4])
+def test_the_way_of_the_sweep_changes_nothing(slide_of, monkeypatch, scale):
+    model, slide = small_unet(scale), slide_of(smooth_picture((310, 290)))
+    found = []
+    options = {"min_overlap": 32, "threshold": middle(model), "progress": False}
+    for axis in (0, 1):
+        monkeypatch.setattr(_job, "_axis", lambda slide, axis=axis: axis)
+        found.append(predict_mask(model, slide, **options))
+    assert found[0] == found[1]
+    assert found[0].area > 100
+
+
+def test_strips_follow_the_file_or_the_shorter_side(slide_of, tmp_path):
+    pixels = smooth_picture((200, 150))
+    tifffile.imwrite(tmp_path / "strips.tiff", pixels, rowsperstrip=16)
+    with open_slide(tmp_path / "strips.tiff") as striped:
+        assert _job._axis(striped) == 0
+    assert _job._axis(slide_of(pixels)) == 0
+    assert _job._axis(slide_of(smooth_picture((150, 200)))) == 1
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_batches(slide_of, batch_size):
+    model = identity()
+    model.net = Count(model.net)
+    slide = slide_of(smooth_picture((64, 300)))
+    mask = predict_mask(model, slide, min_overlap=0, batch_size=batch_size, progress=False)
+    assert mask == predict_mask(identity(), slide, min_overlap=0, progress=False)
+    assert sum(model.net.sizes) == 5
+    assert max(model.net.sizes) == 1  # strips of one window: a batch never spans two
+    model.net.sizes.clear()
+    predict_mask(model, slide_of(smooth_picture((300, 320))), min_overlap=0,
+                 batch_size=batch_size, progress=False)  # fmt: skip
+    assert sum(model.net.sizes) == 25
+    assert max(model.net.sizes) == min(batch_size, 5)
+
+
+def test_a_double_threshold_keeps_only_components_with_a_sure_pixel(slide_of):
+    pixels = np.zeros((80, 200, 3), np.uint8)
+    pixels[10:30, 10:60] = 150  # never sure
+    pixels[40:60, 100:160] = 150
+    pixels[45:47, 110:112] = 240
+    slide = slide_of(pixels)
+    low, high = (1 / (1 + np.exp(-(value / 255 - 0.5) * 20)) for value in (128, 200))
+    wide = predict_mask(identity(), slide, threshold=low, progress=False)
+    assert wide.area == 20 * 50 + 20 * 60
+    sure = predict_mask(identity(), slide, threshold=low, high_threshold=high, progress=False)
+    assert sure.area == 20 * 60
+    assert sure == wide & sure
+
+
+def test_exclusive_planes_share_no_pixel_and_the_likeliest_wins(slide_of):
+    pixels = smooth_picture((100, 130))
+    slide = slide_of(pixels)
+    model = identity(planes=3, scale=2)
+    free = predict_masks(model, slide, threshold=0.3, progress=False)
+    alone = predict_masks(model, slide, threshold=0.3, exclusive=True, progress=False)
+    assert (free[0] & free[1]).area > 0
+    for k, mask in enumerate(alone):
+        assert (mask - free[k]).area == 0
+        for other in alone[:k]:
+            assert (mask & other).area == 0
+    union = free[0] | free[1] | free[2]
+    assert (alone[0] | alone[1] | alone[2]) == union
+
+
+def test_background_is_skipped_and_counted(slide_of):
+    pixels = np.full((256, 320, 3), 244, np.uint8)
+    pixels[70:120, 70:120] = (190, 90, 150)
+    slide = slide_of(pixels)
+    whole = predict(identity(), slide, min_overlap=0, progress=False)
+    model = identity()
+    model.net = Count(model.net)
+    skipping = predict(model, slide, min_overlap=0, skip_background=True, progress=False)
+    assert whole.stats.skipped == 0
+    assert skipping.stats.tiles == 20
+    assert skipping.stats.skipped == 19  # all but the one with the spot
+    assert sum(model.net.sizes) == 1
+    assert skipping.masks[0].area == 64 * 64  # red background counts where it was looked at
+
+
+def test_stats_tell_what_it_took(slide_of):
+    stats = predict(
+        identity(), slide_of(smooth_picture((300, 200))), min_overlap=0, progress=False
+    ).stats
+    assert stats.tiles == 5 * 4
+    assert stats.blocks == 5 * 4
+    assert 0 < stats.network_seconds < stats.seconds
+    assert 0 <= stats.wait_seconds < stats.seconds
+    assert stats.peak_bytes > 10_000_000
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float32", 1e-6), ("float16", 1e-3), ("uint8", 0.5 / 255)]
+)
+@pytest.mark.parametrize("shape", [(100, 210), (210, 100)])
+def test_the_map_itself_goes_to_a_file(slide_of, tmp_path, dtype, tolerance, shape):
+    pixels = smooth_picture(shape)
+    path = tmp_path / "prob.npy"
+    model = identity(planes=2)
+    found = predict_prob(model, slide_of(pixels), path, dtype=dtype, progress=False)
+    assert isinstance(found, np.memmap)
+    assert (found.shape, found.dtype) == ((2, *shape), dtype)
+    values = found.astype(float) / (255 if dtype == "uint8" else 1)
+    expected = 1 / (1 + np.exp(-(pixels[:, :, :2] / 255 - 0.5) * 20))
+    np.testing.assert_allclose(values, expected.transpose(2, 0, 1), atol=tolerance + 1e-6)
+    assert [path.name for path in tmp_path.glob("*.npy*")] == ["prob.npy"]
+
+
+def test_the_map_of_a_coarse_model_has_its_resolution(slide_of, tmp_path):
+    slide = slide_of(np.full((101, 70, 3), 200, np.uint8))
+    found = predict_prob(identity(scale=4), slide, tmp_path / "prob.npy", progress=False)
+    assert found.shape == (1, 26, 18)
+
+
+def test_sixteen_bit_slides(slide_of):
+    pixels = smooth_picture((90, 120)).astype(np.uint16) * 257
+    model = identity(max_value=65535.0)
+    mask = predict_mask(model, slide_of(pixels), progress=False)
+    assert np.array_equal(mask.to_mask(), pixels[:, :, 0] > 32767)
 
 
 def test_progress_counts_tiles(slide_of, capsys):
@@ -235,11 +440,39 @@ def test_progress_counts_tiles(slide_of, capsys):
 
 
 def refusals():
-    two = [small_unet(), small_unet(scale=2)]
+    two = [small_unet(), identity()]
     grey = small_unet(in_channels=1)
     return {
         "no model": ([], {}, "no model given; expected at least one"),
-        "different scales": (two, {}, "the models' recipes must share `scale`; they have [1, 2]"),
+        "stride": (two, {}, "the models' recipes must share `stride`; they have [4, 32]"),
+        "scales": (
+            [small_unet(scale=2), small_unet(scale=3)],
+            {},
+            "scale 3 of a model is no multiple of another's, 2",
+        ),
+        "logits": (
+            [small_unet(), small_unet(scale=2)],
+            {"mean": "logit"},
+            "mean='logit' needs models of one scale and one window; use mean='prob'",
+        ),
+        "mean": (small_unet(), {"mean": "max"}, "mean='max' must be 'prob' or 'logit'"),
+        "blend": (
+            small_unet(),
+            {"blend": "linear"},
+            "blend='linear' must be one of 'trapezoid', 'hann', 'gaussian', 'constant', 'crop'",
+        ),
+        "weights": (small_unet(), {"weights": [0]}, "weights=[0] must all be above 0"),
+        "many weights": (
+            small_unet(),
+            {"weights": [1, 2]},
+            "weights=[1, 2] must be one number or one for each of 1 models",
+        ),
+        "thresholds": (
+            small_unet(),
+            {"threshold": [0.1, 0.2]},
+            "threshold=[0.1, 0.2] must be one number or one for each of 1 planes",
+        ),
+        "batch": (small_unet(), {"batch_size": 0}, "batch_size=0 must be at least 1"),
         "training": (
             small_unet().train(),
             {},
@@ -260,9 +493,29 @@ def refusals():
     }
 
 
-@pytest.mark.parametrize("case", ["no model", "different scales", "training", "channels", "tta", "window", "planes"])  # fmt: skip
+@pytest.mark.parametrize("case", refusals())
 def test_refuses(slide_of, case):
     models, options, message = refusals()[case]
     with pytest.raises(ValueError) as raised:
         predict_mask(models, slide_of(smooth_picture((50, 50))), min_overlap=8, **options)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("overlap", "no option 'overlap': did you mean 'min_overlap'?"),
+        ("thresold", "no option 'thresold': did you mean 'threshold'?"),
+    ],
+)
+def test_an_unknown_option_is_named(slide_of, name, message):
+    with pytest.raises(TypeError) as raised:
+        predict(identity(), slide_of(smooth_picture((50, 50))), **{name: 1})
+    assert str(raised.value) == message
+
+
+def test_a_dtype_of_the_map_that_cannot_be(slide_of, tmp_path):
+    slide = slide_of(smooth_picture((50, 50)))
+    with pytest.raises(ValueError) as raised:
+        predict_prob(identity(), slide, tmp_path / "a.npy", dtype="int8", progress=False)
+    assert str(raised.value) == "dtype='int8' must be 'uint8', 'float16' or 'float32'"

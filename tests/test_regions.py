@@ -79,6 +79,17 @@ def test_keep_largest(mask, order, count):
     assert np.array_equal(kept.to_mask(), painted(parts, mask.shape))
 
 
+@given(masks, orders, orders, connectivities, st.data())
+def test_keep_seeded_keeps_what_a_seed_is_in(mask, order, other_order, connectivity, data):
+    seeds = data.draw(hnp.arrays(bool, mask.shape))
+    parts = [part for part in flood(mask, connectivity) if any(seeds[pixel] for pixel in part)]
+    kept = regions.keep_seeded(
+        RLE.from_mask(mask, order), RLE.from_mask(seeds, other_order), connectivity
+    )
+    assert np.array_equal(kept.to_mask(), painted(parts, mask.shape))
+    assert kept.order == order
+
+
 @given(masks, orders, st.none() | st.integers(0, 4))
 def test_fill_holes_fills_what_cannot_reach_the_border(mask, order, max_area):
     height, width = mask.shape
@@ -173,6 +184,10 @@ REFUSALS = {
     "area is nan: it is 0 or more": lambda: regions.fill_holes(RECT, float("nan")),
     "um_per_pixel is 0: the side of a pixel, in µm, e.g. 0.5": (
         lambda: regions.drop_small(RECT, 1, um_per_pixel=0)
+    ),
+    "masks of shape (4, 6) and (6, 4) cannot be combined\n"
+    "hint: crop, pad or resize one of them first": (
+        lambda: regions.keep_seeded(RECT, RLE.empty((6, 4)))
     ),
     "count is 0: at least 1 component is kept": lambda: regions.keep_largest(RECT, 0),
     "min_distance is 0: it is at least 1 pixel": lambda: regions.split_instances(RECT, 0),

@@ -1,11 +1,14 @@
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kagglekit.tiling import Axis, make_grid, plan_axis
+from kagglekit.tiling import Axis, Blend, make_grid, plan_axis, plan_grid, scale_for
+
+blends = st.sampled_from(get_args(Blend))
 
 sides = st.integers(1, 3000)
 
@@ -110,16 +113,88 @@ def test_axis_windows_lie_on_the_stride_and_cover_the_image(planned):
         assert left + axis.window - right >= min_overlap
 
 
-@given(axes())
-def test_blend_weights_sum_to_one_at_every_pixel(planned):
+@given(axes(), blends)
+def test_blend_weights_sum_to_one_at_every_pixel_exactly(planned, blend):
     axis, _, _ = planned
-    weights = axis.weights()
-    total = np.zeros(axis.padded)
+    weights = axis.weights(blend)
+    total = np.zeros(axis.padded, np.float32)
     for start, weight in zip(axis.starts, weights, strict=True):
         total[start : start + axis.window] += weight
     assert weights.dtype == np.float32
     assert weights.min() >= 0
-    np.testing.assert_allclose(total, 1, atol=1e-6)
+    assert (total == 1).all()
+
+
+@given(axes())
+def test_windows_beyond_the_end_see_the_image_mirrored(planned):
+    axis, _, _ = planned
+    canvas = np.pad(np.arange(axis.size), (0, axis.padded - axis.size), mode="reflect")
+    for i, start in enumerate(axis.starts):
+        assert np.array_equal(axis.sources(i), canvas[start : start + axis.window])
+
+
+def formula(axis, blend):
+    """The weights as the docstring words them, pixel by pixel."""
+    found = np.zeros((len(axis.starts), axis.window))
+    for p in range(axis.padded):
+        values = {}
+        for i, start in enumerate(axis.starts):
+            x = p - start + 0.5
+            if not 0 < x < axis.window:
+                continue
+            if blend == "constant":
+                values[i] = 1.0
+            elif blend == "hann":
+                values[i] = np.sin(np.pi * x / axis.window) ** 2
+            elif blend == "gaussian":
+                values[i] = np.exp(-((x - axis.window / 2) ** 2) / (2 * (axis.window / 8) ** 2))
+            elif blend == "crop":
+                values[i] = -abs(x - axis.window / 2)  # the nearest centre takes it all
+        if blend == "crop":
+            nearest = [i for i, value in values.items() if value == max(values.values())]
+            values = {i: float(i in nearest) for i in values}
+        for i, value in values.items():
+            found[i, p - axis.starts[i]] = value / sum(values.values())
+    return found
+
+
+@pytest.mark.parametrize("blend", ["constant", "hann", "gaussian", "crop"])
+def test_blends_are_what_their_names_say(blend):
+    axis = plan_axis(200, 64, 32, 4)
+    np.testing.assert_allclose(axis.weights(blend), formula(axis, blend), atol=2 / 4096)
+
+
+def test_a_blend_that_does_not_exist():
+    with pytest.raises(ValueError) as raised:
+        plan_axis(100, 64, 0).weights("linear")
+    assert str(raised.value) == (
+        "blend='linear' must be one of 'trapezoid', 'hann', 'gaussian', 'constant', 'crop'"
+    )
+
+
+def test_a_grid_is_every_row_with_every_column():
+    grid = plan_grid((1000, 2000), window=512, min_overlap=64)
+    assert grid.rows == plan_axis(1000, 512, 64)
+    assert grid.columns == plan_axis(2000, 512, 64)
+    assert grid.axes == (grid.rows, grid.columns)
+    assert len(grid) == 3 * 5
+
+
+@pytest.mark.parametrize(
+    ("um_per_pixel", "model", "scale"),
+    [(0.5, 2.0, 4), (0.4, 2.0, 5), (0.65, 2.0, 3), (1.0, 0.5, 1), (0.5, 0.5, 1)],
+)
+def test_pixel_sizes_become_the_nearest_scale(um_per_pixel, model, scale):
+    assert scale_for(um_per_pixel, model) == scale
+
+
+@pytest.mark.parametrize("sides", [(0, 1), (0.5, -1), (float("nan"), 1)])
+def test_pixel_sizes_that_are_none(sides):
+    with pytest.raises(ValueError) as raised:
+        scale_for(*sides)
+    assert str(raised.value) == (
+        f"pixel sides of {sides[0]} and {sides[1]} µm: both must be above 0"
+    )
 
 
 def test_blend_weights_ignore_the_rim_that_a_neighbour_also_sees():

@@ -217,8 +217,8 @@ def _members(
         if scale % finest:
             raise ValueError(f"scale {scale} of a model is no multiple of another's, {finest}")
         small = (-(-slide.shape[0] // scale), -(-slide.shape[1] // scale))
-        min_overlap = options.get("min_overlap", window // 8)
         stride = models[0].recipe.stride
+        min_overlap = options.get("min_overlap", max(0, min(window // 8, window - stride)))
         members.append(
             Member(
                 tuple(models[k] for k in chosen),
