@@ -251,10 +251,10 @@ def _one_each(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...
 
 
 def _device(models: Sequence[Model]) -> torch.device:
-    devices = {str(model.mean.device) for model in models}
+    devices = {str(model.device) for model in models}
     if len(devices) > 1:
         raise ValueError(f"the models are on different devices: {', '.join(sorted(devices))}")
-    return models[0].mean.device
+    return models[0].device
 
 
 def _shared_recipe(models: Sequence[Model], slide: Slide) -> Recipe:

@@ -40,7 +40,7 @@ class Network:
         compile: bool,
     ) -> None:
         self.models, self.views, self.mean = models, views, mean
-        if models and models[0].mean.device.type == "cuda":
+        if models and models[0].device.type == "cuda":
             for model in models:  # as the pixels lie: a GPU's convolutions are faster so
                 model.to(memory_format=torch.channels_last)
         # All windows have one shape, so nothing has to be compiled for shapes that vary.

@@ -175,12 +175,11 @@ class RunSink:
         height, width = self.shape
         kept_as = np.uint32 if height * width < 2**32 else np.int64
         positions = x * height + y
-        new = [
-            Part(top, one, other, [positions[mask == k].cpu().numpy().astype(kept_as)])
-            for k, (one, other) in enumerate(
-                zip(first.cpu().numpy(), last.cpu().numpy(), strict=True)
-            )
-        ]
+        ends = zip(first.cpu().numpy(), last.cpu().numpy(), strict=True)
+        new = []
+        for k, (one, other) in enumerate(ends):
+            found = positions if len(first) == 1 else positions[mask == k]
+            new.append(Part(top, one, other, [found.cpu().numpy().astype(kept_as)]))
         if not self.parts:
             self.parts = new
         else:
