@@ -33,7 +33,7 @@ FAILURES = (
 
 _CACHE = "GDAL_CACHEMAX"
 _OPTIONS = {"GTiff": {"NUM_THREADS": "1", "GEOREF_SOURCES": "NONE"}}
-_DAMAGE = re.compile("Corrupt JPEG|Premature end|Inconsistent progression|Fax[34]")
+_DAMAGE = re.compile(r"\w+Decode\w*:|Corrupt JPEG|Premature end|Inconsistent progression")
 _filters = threading.Lock()  # Python's warning filters belong to the whole process
 _here = threading.local()
 
@@ -50,7 +50,12 @@ def cause(error: BaseException) -> str:
     """Return the first thing that went wrong: rasterio's own text only says that reading failed."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return " ".join(str(getattr(error, "errmsg", None) or error or "out of memory").split())
+    return _plain(str(getattr(error, "errmsg", None) or error) or type(error).__name__)
+
+
+def _plain(text: str) -> str:
+    """Leave out GDAL's error class, and its advice about settings that are not the user's."""
+    return " ".join(re.sub(r"^CPLE_\w+:|\(this (error|warning) can .*\)", "", text).split())
 
 
 @contextmanager
@@ -67,7 +72,7 @@ def listening() -> Iterator[list[str]]:
 
 def damage(heard: list[str]) -> str | None:
     """Return the first warning that means wrong pixels."""
-    return next((text for text in heard if _DAMAGE.search(text)), None)
+    return next((_plain(text) for text in heard if _DAMAGE.search(text)), None)
 
 
 def _listen_to(logger: logging.Logger) -> None:

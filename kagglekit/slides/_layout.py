@@ -1,6 +1,7 @@
 """From a file to a `Source`: which dataset, which bands, what its blocks are."""
 
 import math
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ from kagglekit.slides._source import Array, GdalSource
 from kagglekit.slides._tiff import read_pages
 
 _LARGEST_BLOCK = 1 << 30
-_INTERLACED = 28  # byte of a PNG that says so
 
 
 def describe_tiff(path: Path) -> GdalSource:
@@ -62,6 +62,8 @@ def describe_picture(path: Path, driver: str) -> GdalSource:
     Raises:
         SlideError: palette indices (in a PNG), CMYK inks, or a damaged header.
     """
+    if driver == "PNG":
+        _check_header(path)
     dataset = open_dataset(str(path), driver)
     colours = {colour.name for colour in dataset.colorinterp}
     table = None
@@ -138,9 +140,20 @@ def _check_block(path: Path, dataset: Any, block: tuple[int, int]) -> None:
         )
 
 
+def _check_header(path: Path) -> None:
+    """Compare the checksum of a PNG's header, which says what all the rest means: GDAL does not."""
+    header = _png_header(path)
+    if len(header) != 33 or zlib.crc32(header[12:29]) != int.from_bytes(header[29:], "big"):
+        raise SlideError(f"{path}: the PNG's header is damaged", hint="fetch the file again")
+
+
 def _is_interlaced(path: Path) -> bool:
+    return _png_header(path)[28] == 1
+
+
+def _png_header(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(_INTERLACED + 1)[_INTERLACED:] == b"\1"
+        return file.read(33)
 
 
 def _colours(table: dict[int, tuple[int, int, int, int]]) -> Array:

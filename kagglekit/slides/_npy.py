@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,16 @@ from kagglekit.errors import SlideError
 from kagglekit.slides._source import Array, Reader, Source
 
 _MOST_CHANNELS = 4
+# NumPy reads the header with Python's own parser, which complains in many ways.
+_BAD_HEADER = (
+    MemoryError,
+    OSError,
+    RecursionError,
+    SyntaxError,
+    TokenError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -62,7 +73,7 @@ def describe_npy(path: Path) -> NpySource:
                 else np.lib.format.read_array_header_2_0
             )
             shape, fortran, stored = header(file)
-        except (ValueError, OSError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        except _BAD_HEADER as error:
             raise SlideError(
                 f"{path}: its .npy header is damaged: {error}", hint="save the array again"
             ) from error

@@ -206,19 +206,9 @@ class Slide:
         # With the reader goes GDAL's cache of it, which holds the damaged block: read again, it
         # would come out of there without a complaint.
         self._readers.pop((os.getpid(), threading.get_ident()), None)
-        hint = "the file is damaged there: fetch it again, and compare its checksum"
-        try:
-            size = self.path.stat().st_size
-        except OSError as error:
-            hint = f"the file cannot be found any more: {error.strerror}"
-        else:
-            if size < self._source.needs:
-                hint = (
-                    f"the file is {size:,} bytes; its index needs {self._source.needs:,}: "
-                    "it was probably cut off, fetch it again"
-                )
         return SlideError(
-            f"{self.path}: cannot read rows {y0}-{y1}, columns {x0}-{x1}: {why}", hint=hint
+            f"{self.path}: cannot read rows {y0}-{y1}, columns {x0}-{x1}: {why}",
+            hint=self._source.remedy(),
         )
 
 

@@ -17,6 +17,10 @@ Array = npt.NDArray[Any]
 # OpenCV interleaves planes many times faster than NumPy; it only has to know how wide a number is.
 _SAME_WIDTH = {1: np.uint8, 2: np.uint16, 4: np.int32, 8: np.float64}
 
+# The last bytes of a whole file; a few more may follow.
+_ENDS = {"PNG": b"IEND\xae\x42\x60\x82", "JPEG": b"\xff\xd9", "GIF": b";"}
+_TAIL = 64
+
 
 class Reader(Protocol):
     """An open file, used by one thread of one process."""
@@ -54,6 +58,19 @@ class Source(ABC):
     def open(self) -> Reader:
         """Open the file for the calling thread."""
 
+    def remedy(self) -> str:
+        """Say what to do when the file could not be read."""
+        try:
+            size = self.path.stat().st_size
+        except OSError as error:
+            return f"the file cannot be found any more: {error.strerror}"
+        if size < self.needs:
+            return (
+                f"the file is {size:,} bytes; its index needs {self.needs:,}: "
+                "it was probably cut off, fetch it again"
+            )
+        return "the file is damaged there: fetch it again, and compare its checksum"
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GdalSource(Source):
@@ -74,6 +91,16 @@ class GdalSource(Source):
     def open(self) -> Reader:
         """Open the datasets for the calling thread."""
         return _GdalReader(self, [open_dataset(name, self.driver) for name in self.names])
+
+    def remedy(self) -> str:
+        """Say what to do when the file could not be read."""
+        end = _ENDS.get(self.driver)
+        if end and self.path.is_file() and end not in self.path.read_bytes()[-_TAIL:]:
+            return (
+                f"the file does not end as a {self.driver} does: it was probably cut off, "
+                "fetch it again"
+            )
+        return super().remedy()
 
 
 class _GdalReader:
