@@ -17,7 +17,7 @@ from tests.slides_factory import RGB, TILED, by_rasterio, picture
 SHAPES = [(75, 91), (1, 1), (1, 40), (33, 1), (2, 3), (64, 128)]
 KINDS = [
     "tiles, LZW, by pixel",
-    "5-D, tiles",
+    "pyramid of 5-D",
     "PNG",
     "npy",
     "one strip, deflate, by band",

@@ -6,6 +6,7 @@ can replace what the image says; GDAL starts no threads, since a fork would wait
 """
 
 import logging
+import os
 import re
 import threading
 import warnings
@@ -100,42 +101,71 @@ def _listen_to(logger: logging.Logger) -> None:
 
 
 class CacheLimit:
-    """How large GDAL's block cache may grow: as the open slide that needs most of it says.
+    """How large GDAL's block cache may grow while slides are read: as the hungriest of them says.
 
-    The cache is one for the whole process, and by default as large as 5 % of the memory. While
-    slides are open its limit is theirs; when the last one is closed it is what it was before.
+    The cache is one for the whole process, and by default as large as 5 % of the memory. Its limit
+    is ours during a read, and what it was before afterwards, so that nobody else notices. A lower
+    limit would throw away what the next read needs; it comes back with the last slide's end.
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._needs: dict[int, int] = {}
-        self._ours: int | None = None
+        self._reads = 0
+        self._ours = 0
         self._before = 0
+        self._kept = False  # ours is still set, though nothing is being read
 
-    def ask(self, who: int, size: int) -> None:
-        """Give a slide at least `size` bytes of cache from now on."""
-        if self._needs.get(who, -1) < size:
-            self._needs[who] = size
-        self._set(max(list(self._needs.values())))
+    @contextmanager
+    def raised(self, who: int, size: int) -> Iterator[None]:
+        """Let the cache hold `size` bytes for a slide while its pixels are read."""
+        with self._lock:
+            self._needs[who] = max(self._needs.get(who, 0), size)
+            self._enter()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._leave()
 
     def release(self, who: int) -> None:
-        """Forget what a slide asked for."""
-        if self._needs.pop(who, None) is None:
-            return
-        if left := list(self._needs.values()):
-            self._set(max(left))
-        elif self._ours is not None and get_gdal_config(_CACHE) == self._ours:
-            set_gdal_config(_CACHE, self._before)
-            self._ours = None
+        """Forget a slide."""
+        with self._lock:
+            self._needs.pop(who, None)
+            if not self._needs and self._kept:
+                self._restore()
 
-    def _set(self, size: int) -> None:
-        current = get_gdal_config(_CACHE)  # someone else may have changed it since the last read
-        if current == size:
-            return
-        if current != self._ours:
+    def _enter(self) -> None:
+        current = get_gdal_config(_CACHE)
+        if not self._reads and not (self._kept and current == self._ours):
             self._before = current
-        self._ours = size
-        # In bytes here, although the environment variable of that name is in MB.
-        set_gdal_config(_CACHE, size)
+        self._reads += 1
+        self._ours = max(self._needs.values())
+        if current != self._ours:
+            # In bytes here, although the environment variable of that name is in MB.
+            set_gdal_config(_CACHE, self._ours)
+
+    def _leave(self) -> None:
+        self._reads -= 1
+        if not self._reads:
+            self._kept = self._before < self._ours and bool(self._needs)
+            if not self._kept:
+                self._restore()
+
+    def _restore(self) -> None:
+        self._kept = False
+        if get_gdal_config(_CACHE) == self._ours:
+            set_gdal_config(_CACHE, self._before)
 
 
 cache_limit = CacheLimit()
+
+
+def _after_fork() -> None:
+    """Start afresh in a child: another thread of its parent may have held a lock."""
+    global _filters
+    _filters = threading.Lock()
+    cache_limit.__init__()  # type: ignore[misc]
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -173,10 +173,9 @@ class Slide:
         if y0 == y1 or x0 == x1:
             return np.empty((y1 - y0, x1 - x0, self.channels), self.dtype)
         self._cache = max(self._cache, self._cache_need(y0, y1, x0, x1))
-        cache_limit.ask(self._number, self._cache)
         key = (os.getpid(), threading.get_ident())
         try:
-            with listening() as heard:
+            with cache_limit.raised(self._number, self._cache), listening() as heard:
                 if key not in self._readers:
                     self._forget_ended_threads()
                     self._readers[key] = self._source.open()
