@@ -15,8 +15,9 @@ from kagglekit.slides._npy import describe_npy
 from kagglekit.slides._slide import Slide
 from kagglekit.slides._sniff import sniff
 from kagglekit.slides._source import Source
+from kagglekit.slides._tissue import tissue_mask
 
-__all__ = ["Slide", "SlideError", "open_slide"]
+__all__ = ["Slide", "SlideError", "open_slide", "tissue_mask"]
 
 
 def open_slide(path: str | os.PathLike[str]) -> Slide:
