@@ -106,17 +106,31 @@ class GdalSource(Source):
 class _GdalReader:
     def __init__(self, source: GdalSource, datasets: list[Any]) -> None:
         self._source, self._datasets = source, datasets
+        self._scratch: Array = np.empty(0, source.dtype)
 
     def read(self, y0: int, y1: int, x0: int, x1: int) -> Array:
         bands = list(self._source.bands)
         window = Window(x0, y0, x1 - x0, y1 - y0)
-        planes = np.empty((len(bands) * len(self._datasets), y1 - y0, x1 - x0), self._source.dtype)
+        planes = self._planes(len(bands) * len(self._datasets), y1 - y0, x1 - x0)
         for i, dataset in enumerate(self._datasets):
             dataset.read(bands, window=window, out=planes[i * len(bands) : (i + 1) * len(bands)])
         if self._source.lookup is None:
             return interleave(planes)
         values: Array = self._source.lookup[planes[0]]
         return values
+
+    def _planes(self, count: int, height: int, width: int) -> Array:
+        """Memory for planes, new only where they are returned themselves.
+
+        Fresh megabytes for every read cost more, in page faults, than decoding raw pixels into
+        them.
+        """
+        size = count * height * width
+        if count == 1 and self._source.lookup is None:
+            return np.empty((1, height, width), self._source.dtype)
+        if self._scratch.size < size:
+            self._scratch = np.empty(size, self._source.dtype)
+        return self._scratch[:size].reshape(count, height, width)
 
 
 def interleave(planes: Array) -> Array:
