@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from kagglekit.errors import SlideError
+from kagglekit.slides import open_slide
+from tests import slides_factory, slides_pictures
+from tests.slides_refusals import REFUSALS
+
+LAYOUTS = slides_factory.LAYOUTS | slides_pictures.LAYOUTS
+SIZES = [(75, 91), (64, 128), (1, 7)]
+
+
+def test_there_are_enough_layouts():
+    assert len(LAYOUTS) >= 80
+    assert len(REFUSALS) >= 20
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_reads_as_written(tmp_path, name, seed):
+    path, shape = tmp_path / "a b:1.tiff", SIZES[seed]
+    expected = LAYOUTS[name](path, slides_factory.picture(shape, seed))
+    y, x = shape[0] // 3, shape[1] // 4
+    with open_slide(path) as slide:
+        assert (slide.shape, slide.channels) == (shape, expected.shape[2])
+        assert slide.dtype == expected.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(slide.read(0, shape[0], 0, shape[1]), expected)
+        np.testing.assert_array_equal(slide.read(y, shape[0], x, shape[1]), expected[y:, x:])
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_has_no_one_reading_is_refused_by_name(tmp_path, name, seed):
+    path = tmp_path / "a b:1.tiff"
+    message = REFUSALS[name](path, slides_factory.picture(SIZES[seed], seed))
+    with pytest.raises(SlideError) as raised:
+        open_slide(path)
+    assert str(raised.value) == f"{path}: {message}"
