@@ -3,7 +3,6 @@
 import warnings
 from types import SimpleNamespace
 
-import numpy as np
 import rasterio
 import torch
 import torch.nn.functional as F

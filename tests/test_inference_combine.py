@@ -105,7 +105,9 @@ def test_what_waits_stays_small_however_long_the_sweep():
             first = at * step // 40
             for part in combine.push(which, maps[which][:, first : first + step]):
                 handed += part.shape[1]
-            most = max(most, sum(one.waiting.shape[1] for one in combine.maps if one.waiting is not None))
+            most = max(
+                most, sum(one.waiting.shape[1] for one in combine.maps if one.waiting is not None)
+            )
     assert handed == 4000
     assert most <= 2 * 50 + 3
 
@@ -128,9 +130,9 @@ def test_needed_rows_are_those_that_matter_and_no_others(size, factor, data):
     rows = range(first, data.draw(st.integers(first + 1, size)))
     small = -(-size // factor)
     marks = torch.eye(small, dtype=torch.float64)[None, None]  # column k is 1 in row k
-    enlarged = F.interpolate(
-        marks, scale_factor=(factor, 1), mode="bilinear", align_corners=False
-    )[0, 0, rows.start : rows.stop]
+    enlarged = F.interpolate(marks, scale_factor=(factor, 1), mode="bilinear", align_corners=False)[
+        0, 0, rows.start : rows.stop
+    ]
     matter = enlarged.any(0).nonzero().flatten().tolist()
     needed = needed_rows(rows, size, factor)
     assert set(matter) <= set(needed)

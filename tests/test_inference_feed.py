@@ -46,7 +46,9 @@ def cases(draw):
         for one in demands:
             count = len(one.grid.axes[axis].starts)
             first = draw(st.integers(0, count - 1))
-            cut.append(Demand(one.scale, one.grid, range(first, draw(st.integers(first + 1, count)))))
+            cut.append(
+                Demand(one.scale, one.grid, range(first, draw(st.integers(first + 1, count))))
+            )
         demands = cut
     return Case(ArraySlide(pixels, block), axis, demands)
 
