@@ -120,33 +120,40 @@ class Batches:
             yield batch
 
 
+@dataclass
+class _End:
+    """Comes behind the items, with what they raised."""
+
+    error: BaseException | None = None
+
+
 def ahead(items: Iterator[T], count: int) -> Iterator[T]:
     """Yield the items of an iterator that runs in a thread of its own, up to `count` ahead.
 
     What it raises is raised here. When the caller stops, so does the thread.
     """
     queue: Queue[Any] = Queue(count)
-    stop, end = Event(), object()
+    stop = Event()
 
     def work() -> None:
-        error: BaseException | None = None
+        end = _End()
         try:
             for item in items:
                 queue.put(item)
                 if stop.is_set():
                     break
         except BaseException as raised:
-            error = raised
-        queue.put((end, error))
+            end.error = raised
+        queue.put(end)
 
     thread = Thread(target=work, name="kagglekit-batches", daemon=True)
     thread.start()
     try:
         while True:
             item = queue.get()
-            if isinstance(item, tuple) and item[0] is end:
-                if item[1] is not None:
-                    raise item[1]
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
                 return
             yield item
     finally:

@@ -20,16 +20,20 @@ def available_bytes(
     for line in groups:
         _, kinds, inside = line.split(":", 2)
         if kinds == "":
-            left = _left(
-                cgroups / inside.strip("/"), "memory.max", "memory.current", "inactive_file"
-            )
+            root, names = cgroups, ("memory.max", "memory.current", "inactive_file")
         elif "memory" in kinds.split(","):
-            folder = cgroups / "memory" / inside.strip("/")
+            root = cgroups / "memory"
             names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            left = _left(folder, *names)
         else:
             continue
-        free = free if left is None else min(free, left)
+        # Each group above limits, too; and a container may see itself as the root, by whatever
+        # name the machine knows it.
+        own = root / inside.strip("/")
+        for folder in (own, *own.parents):
+            left = _left(folder, *names)
+            free = free if left is None else min(free, left)
+            if folder == root:
+                break
     return free
 
 

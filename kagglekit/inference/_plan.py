@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
@@ -87,7 +87,11 @@ class Plan:
 
 
 def make_plan(job: Job, networks: list[Network]) -> Plan:
-    """Count and estimate; where there is much to do, time the networks on a batch of zeros."""
+    """Count and estimate; where there is much to do, time the networks on a batch of zeros.
+
+    Raises:
+        PlanError: as `Plan.check`, before a network is run.
+    """
     slide = job.slide
     pixel = slide.channels * slide.dtype.itemsize
     edges = chunk_edges(slide, job.axis, [member.scale for member in job.members])
@@ -102,14 +106,7 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         blended += 4 * job.classes * along.window * across.padded
     on_gpu = job.device.type == "cuda"
     windows = [len(member.grid) for member in job.members]
-    seconds = None
-    if sum(windows) >= WORTH_TELLING and job.progress:
-        pairs = zip(job.members, networks, windows, strict=True)
-        seconds = sum(
-            _seconds(job, m.grid.rows.window, m.grid.columns.window, n) * count
-            for m, n, count in pairs
-        )
-    return Plan(
+    plan = Plan(
         name=slide.path.name,
         shape=slide.shape,
         scales=tuple(member.scale for member in job.members),
@@ -119,8 +116,16 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         device=str(job.device),
         host_bytes=reading if on_gpu else reading + blended,
         device_bytes=blended if on_gpu else 0,
-        seconds=seconds,
+        seconds=None,
     )
+    plan.check()
+    if sum(windows) < WORTH_TELLING or not job.progress:
+        return plan
+    pairs = zip(job.members, networks, windows, strict=True)
+    seconds = sum(
+        _seconds(job, m.grid.rows.window, m.grid.columns.window, n) * count for m, n, count in pairs
+    )
+    return replace(plan, seconds=seconds)
 
 
 def _seconds(job: Job, height: int, width: int, network: Network) -> float:

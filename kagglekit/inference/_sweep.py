@@ -100,7 +100,6 @@ class _Run:
         self.tracks, maps, shares = [], [], []
         networks = [_network(job, member) for member in job.members]
         plan = make_plan(job, networks)
-        plan.check()
         if job.progress and plan.windows >= WORTH_TELLING:
             tqdm.write(str(plan))
         for member, network in zip(job.members, networks, strict=True):

@@ -1,0 +1,188 @@
+import itertools
+import warnings
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from kagglekit.inference._network import Network
+from kagglekit.models import Model, Recipe
+from kagglekit.tta import views
+
+PIXELS = torch.randint(
+    0, 256, (5, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+)
+
+
+def small_model(seed, planes=2):
+    """A convolution that no flip leaves as it is."""
+    torch.manual_seed(seed)
+    return Model(nn.Conv2d(3, planes, 3, padding=1), Recipe(classes=planes)).eval()
+
+
+def network_of(models, weights=None, tta="none", mean="prob", batch_size=8, compile=False):
+    weights = weights or [1.0] * len(models)
+    return Network(models, weights, views(tta), mean, True, batch_size, compile)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def logits_of(model, turn, back):
+    """Return a model's logits of turned images, turned back, in plain NumPy around the model."""
+    images = np.ascontiguousarray(turn(PIXELS.numpy()))
+    with torch.no_grad():
+        return back(model(torch.from_numpy(images)).double().numpy())
+
+
+NOTHING = (lambda a: a, lambda a: a)
+LEFT_RIGHT = (lambda a: a[..., ::-1],) * 2
+UPSIDE_DOWN = (lambda a: a[..., ::-1, :],) * 2
+HALF_TURN = (lambda a: np.rot90(a, 2, (2, 3)),) * 2
+FLIPS = [NOTHING, LEFT_RIGHT, UPSIDE_DOWN, HALF_TURN]
+QUARTERS = [(lambda a: np.rot90(a, 1, (2, 3)), lambda a: np.rot90(a, -1, (2, 3))),
+            (lambda a: np.rot90(a, -1, (2, 3)), lambda a: np.rot90(a, 1, (2, 3))),
+            (lambda a: a.swapaxes(2, 3),) * 2,
+            (lambda a: np.rot90(a.swapaxes(2, 3), 2, (2, 3)),) * 2]  # fmt: skip
+TURNS = {"none": [NOTHING], "flips": FLIPS, "d4": FLIPS + QUARTERS}
+
+
+@pytest.mark.parametrize("tta", TURNS)
+@pytest.mark.parametrize("mean", ["prob", "logit"])
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0], [3.0, 0.5, 1.5]])
+def test_equals_the_weighted_mean_over_models_and_views(tta, mean, weights):
+    models = [small_model(seed) for seed in range(len(weights))]
+    total = 0.0
+    for (model, weight), (turn, back) in itertools.product(
+        zip(models, weights, strict=True), TURNS[tta]
+    ):
+        value = logits_of(model, turn, back)
+        total += (value if mean == "logit" else sigmoid(value)) * weight
+    total /= sum(weights) * len(TURNS[tta])
+    wanted = sigmoid(total) if mean == "logit" else total
+    found = network_of(models, weights, tta, mean).prob(PIXELS)
+    assert found.dtype == torch.float32
+    assert np.allclose(found.numpy(), wanted, rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("mean", ["prob", "logit"])
+def test_may_be_changed_without_changing_the_models_answer(mean):
+    """Blending works in place, on what the network returned."""
+    kept = torch.zeros(5, 1, 16, 24)
+
+    class Remembers(nn.Module):
+        def forward(self, x):
+            return kept
+
+    network = network_of([Model(Remembers(), Recipe()).eval()], mean=mean)
+    with torch.inference_mode():
+        network.prob(PIXELS).mul_(7)
+    assert not kept.any()
+
+
+def test_keeps_no_gradient_and_no_graph():
+    found = network_of([small_model(0)]).prob(PIXELS)
+    assert not found.requires_grad
+    assert found.is_inference()
+
+
+class Hungry(nn.Module):
+    """Runs out of memory above a number of windows; notes how many it saw."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.most, self.seen = most, []
+        self.net = nn.Conv2d(3, 2, 3, padding=1)
+
+    def forward(self, x):
+        self.seen.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("out of memory")
+        return self.net(x)
+
+
+def test_too_many_windows_are_halved_and_the_result_is_the_same():
+    torch.manual_seed(0)
+    net = Hungry(most=1)
+    network = network_of([Model(net, Recipe(classes=2)).eval()], batch_size=5)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = network.prob(PIXELS)
+    assert net.seen == [5, 2, 1, 1, 1, 1, 1]
+    assert [str(warning.message) for warning in told] == [
+        "5 windows at once do not fit into the device's memory: going on with 2",
+        "2 windows at once do not fit into the device's memory: going on with 1",
+    ]
+    assert network.batch_size == 1
+    net.most = 5
+    whole = network_of([Model(net, Recipe(classes=2)).eval()]).prob(PIXELS)
+    assert torch.allclose(found, whole, rtol=0, atol=1e-6)
+
+
+def test_half_of_the_views_done_when_memory_ends_count_for_nothing():
+    class LateHungry(Hungry):
+        def forward(self, x):
+            self.most = 5 if len(self.seen) != 2 else 2  # once, at the third view
+            return super().forward(x)
+
+    torch.manual_seed(0)
+    net = LateHungry(most=5)
+    network = network_of([Model(net, Recipe(classes=2)).eval()], tta="flips", batch_size=5)
+    with pytest.warns(UserWarning, match="^5 windows at once do not fit"):
+        found = network.prob(PIXELS)
+    whole = network_of([Model(net, Recipe(classes=2)).eval()], tta="flips").prob(PIXELS)
+    assert torch.allclose(found, whole, rtol=0, atol=1e-6)
+
+
+def test_the_smaller_batch_stays_for_what_comes_next():
+    net = Hungry(most=2)
+    network = network_of([Model(net, Recipe(classes=2)).eval()], batch_size=5)
+    with pytest.warns(UserWarning, match="going on with 2"):
+        network.prob(PIXELS)
+    net.seen = []
+    network.prob(PIXELS)
+    assert net.seen == [2, 2, 1]
+
+
+def test_a_single_window_that_does_not_fit_is_an_error():
+    network = network_of([Model(Hungry(most=0), Recipe(classes=2)).eval()], batch_size=1)
+    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
+        network.prob(PIXELS[:1])
+
+
+def test_nothing_of_a_failed_attempt_is_kept_while_going_on():
+    class Watching(Hungry):
+        failed, alive = None, None
+
+        def forward(self, x):
+            if len(x) > self.most:
+                big = torch.zeros(5, 777)  # as activations of the layers before would be
+                Watching.failed = weakref.ref(big)
+                raise torch.OutOfMemoryError(f"no room beside {len(big)}")
+            Watching.alive = Watching.failed() is not None
+            return super().forward(x)
+
+    network = network_of([Model(Watching(most=4), Recipe(classes=2)).eval()], batch_size=5)
+    with pytest.warns(UserWarning, match="going on with 2"):
+        network.prob(PIXELS)
+    assert Watching.alive is False
+
+
+@pytest.mark.slow  # importing the compiler takes longer than all of the above
+def test_compiled_models_give_the_same(monkeypatch):
+    asked, compile = [], torch.compile
+
+    def noting(model, **options):
+        asked.append(options)
+        return compile(model, backend="eager", **options)
+
+    monkeypatch.setattr(torch, "compile", noting)
+    models = [small_model(0), small_model(1)]
+    plain = network_of(models).prob(PIXELS)
+    assert asked == []
+    compiled = network_of(models, compile=True).prob(PIXELS)
+    assert asked == [{"dynamic": False}] * 2
+    assert torch.allclose(compiled, plain, rtol=0, atol=1e-6)
