@@ -194,7 +194,7 @@ def test_memory_grows_by_no_more_than_the_plan(tmp_path, shape, scale, window, p
     command = [sys.executable, "-c", MEASURE, *paths, *map(str, (scale, window, planes))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     grown, planned = map(int, done.stdout.split())
-    # The network's own memory for one window: its normalised input and its output, twice each.
-    network = 4 * (3 + planes) * window**2 * 2
-    assert grown <= planned + network + (16 << 20)
+    # The network's own memory for one window: its input and its output, three times each.
+    network = 4 * (3 + planes) * window**2 * 3
+    assert grown <= planned + network + (32 << 20)
     assert planned <= 3 * grown  # and it is an estimate, not a guess on the safe side

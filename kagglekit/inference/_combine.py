@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-_ROWS_AT_ONCE = 64  # rows of the map handed on at a time: bounds memory, changes nothing else
+from kagglekit.inference._track import ROWS_AT_ONCE
 
 
 class Stretch:
@@ -75,7 +75,7 @@ class Combine:
         self.maps[which].push(prob)
         ready = min(self.rows.stop, *(one.ready for one in self.maps))
         while self.given < ready:
-            stop = min(self.given + _ROWS_AT_ONCE, ready)
+            stop = min(self.given + ROWS_AT_ONCE, ready)
             parts = [
                 one.take(self.given, stop) * share
                 for one, share in zip(self.maps, self.shares, strict=True)

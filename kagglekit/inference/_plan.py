@@ -12,6 +12,7 @@ from kagglekit.inference._feed import AHEAD, chunk_edges
 from kagglekit.inference._job import Job
 from kagglekit.inference._memory import available_bytes
 from kagglekit.inference._network import Network
+from kagglekit.inference._track import ROWS_AT_ONCE
 
 WORTH_TELLING = 32  # windows: below that a prediction is over before its plan is read
 
@@ -104,6 +105,8 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         reading += rows * across.size * pixel
         reading += job.batch_size * along.window * across.window * pixel
         blended += 4 * job.classes * along.window * across.padded
+        # Rows on their way to runs: as floats, as decisions, and where these change.
+        reading += 12 * job.classes * ROWS_AT_ONCE * across.size
     on_gpu = job.device.type == "cuda"
     windows = [len(member.grid) for member in job.members]
     plan = Plan(

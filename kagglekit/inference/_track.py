@@ -13,7 +13,7 @@ from kagglekit.inference._network import Network
 from kagglekit.tiling import Blend, Grid
 
 _UNIT = 2.0**30  # of a probability: a float32 of at least 1/64 fits without rounding
-_ROWS_AT_ONCE = 64  # rows of the map handed on at a time: bounds memory, changes nothing else
+ROWS_AT_ONCE = 64  # rows of the map handed on at a time: bounds memory, changes nothing else
 
 
 class Track:
@@ -73,8 +73,8 @@ class Track:
         last = i + 1 == len(self.along.starts)
         stop = self.along.size if last else self.along.starts[i + 1]
         first, end = max(start, self.keep.start), min(stop, self.keep.stop)
-        for at in range(first, end, _ROWS_AT_ONCE):
-            rows = self.blended.narrow(along, at - start, min(_ROWS_AT_ONCE, end - at))
+        for at in range(first, end, ROWS_AT_ONCE):
+            rows = self.blended.narrow(along, at - start, min(ROWS_AT_ONCE, end - at))
             inside = rows.narrow(3 - along, 0, self.across.size)
             yield inside.to(torch.float32).mul_(1 / _UNIT)
         # What later strips add to moves up; copied first, for the two places may overlap.
