@@ -39,7 +39,7 @@ class SlideSpec:
 
 LARGEST = (39_960, 50_680)  # HuBMAP's largest slide
 SLIDES = {
-    "warm-up": SlideSpec((700, 600)),
+    "warm-up": SlideSpec((1_100, 1_200)),
     "small": SlideSpec((9_000, 12_000)),
     "large": SlideSpec((25_000, 30_000)),
     "tiled": SlideSpec(LARGEST),
