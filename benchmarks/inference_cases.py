@@ -70,34 +70,33 @@ class Case:
 
 
 class SmallUNet(nn.Module):
-    """A U-Net of one convolution a level: 0.085 GFLOP per tile of 256 x 256, reach 14 pixels.
+    """A U-Net that halves by strided convolutions: 0.092 GFLOP per tile of 256 x 256.
 
-    The tutorials' network (kagglekit.unet) costs so much more per pixel, even at its narrowest,
-    that what surrounds the network would hardly show.
+    The tutorials' network (kagglekit.unet) costs several times as much per pixel even at its
+    narrowest: what surrounds the network would hardly show.
     """
 
-    def __init__(self, width: int = 3) -> None:
+    def __init__(self, width: int = 8) -> None:
         super().__init__()
 
-        def conv(inputs, outputs):
-            layer = nn.Conv2d(inputs, outputs, 3, padding=1)
+        def conv(inputs, outputs, step=1):
+            layer = nn.Conv2d(inputs, outputs, 3, stride=step, padding=1)
             return nn.Sequential(layer, nn.ReLU(inplace=True))
 
-        self.top, self.middle = conv(3, width), conv(width, 2 * width)
-        self.bottom = conv(2 * width, 4 * width)
-        self.up_middle, self.up_top = conv(6 * width, 2 * width), conv(3 * width, width)
+        self.down, self.down_again = conv(3, width, step=2), conv(width, 2 * width, step=2)
+        self.bottom = conv(2 * width, 2 * width)
+        self.up = conv(3 * width, width)
         self.head = nn.Conv2d(width, 1, 1)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Return what the head sees: (N, width, H, W)."""
-        top = self.top(images)
-        middle = self.middle(F.max_pool2d(top, 2))
-        bottom = F.interpolate(self.bottom(F.max_pool2d(middle, 2)), scale_factor=2.0)
-        middle = F.interpolate(self.up_middle(torch.cat([middle, bottom], 1)), scale_factor=2.0)
-        return self.up_top(torch.cat([top, middle], 1))
+        """Return what the head sees: (N, width, H / 2, W / 2)."""
+        half = self.down(images)
+        bottom = F.interpolate(self.bottom(self.down_again(half)), scale_factor=2.0)
+        return self.up(torch.cat([half, bottom], 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.features(images))
+        logits = self.head(self.features(images))
+        return F.interpolate(logits, scale_factor=2.0, mode="bilinear")
 
 
 def build(case: Case, cache: Path) -> Model:
@@ -106,7 +105,7 @@ def build(case: Case, cache: Path) -> Model:
     if case.net == "identity":
         return Model(identity(), Recipe(mean=(0.0,), std=(1.0,), **fixed)).eval()
     model = Model(SmallUNet(), Recipe(**fixed)).eval()
-    weights = cache / "unet1.safetensors"
+    weights = cache / "unet2.safetensors"
     if not weights.exists():
         cache.mkdir(parents=True, exist_ok=True)
         fit(model)
@@ -144,11 +143,11 @@ def fit(model: Model) -> None:
                 layer.bias.fill_(0.2)
         pixels = torch.from_numpy(patch()[:2048, :2048]).permute(2, 0, 1)[None]
         found = model.net.features((pixels.float() / 255 - model.mean) / model.std)[0].flatten(1)
-        wanted = (identity()(pixels.float() / 255) > 0).flatten().double() * 8 - 4
+        wanted = (identity()(pixels.float() / 255) > 0).double() * 8 - 4
+        wanted = F.avg_pool2d(wanted, 2).flatten()
         columns = torch.cat([found, torch.ones(1, found.shape[1])]).double()
-        head = torch.linalg.solve(
-            columns @ columns.T + 1e-6 * torch.eye(len(columns)), columns @ wanted
-        )
+        squares = columns @ columns.T + 1e-6 * torch.eye(len(columns), dtype=torch.float64)
+        head = torch.linalg.solve(squares, columns @ wanted)
         model.net.head.weight.copy_(head[:-1].reshape(1, -1, 1, 1))
         model.net.head.bias.fill_(head[-1])
 

@@ -42,9 +42,7 @@ def network_alone(model: Model, path: Path, case: Case, channels_last: bool) -> 
         names = file.subdatasets
     with rasterio.open(names[0] if names else path) as file:
         steps = np.linspace(0, 1, 8)
-        places = [
-            (int(at * (file.width - side)), int(at * (file.height - side))) for at in steps
-        ]
+        places = [(int(at * (file.width - side)), int(at * (file.height - side))) for at in steps]
         tiles = [file.read(window=Window(x, y, side, side)) for x, y in places]
     layout = torch.channels_last if channels_last else torch.contiguous_format
     model.to(memory_format=layout)

@@ -76,7 +76,9 @@ def tutorials(model: Model, path: Path, case: Case) -> str:
             transforms.ToPILImage(),
             transforms.Resize(case.window),
             transforms.ToTensor(),
-            transforms.Normalize(model.recipe.mean * (3 // len(model.recipe.mean)), model.recipe.std),
+            transforms.Normalize(
+                model.recipe.mean * (3 // len(model.recipe.mean)), model.recipe.std
+            ),
         ]
     )
     file = Handles(path)

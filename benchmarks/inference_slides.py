@@ -6,7 +6,6 @@ raw bytes. The same seeds give the same pixels everywhere.
 """
 
 import functools
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ PATCH = 6_000
 VERSION = 1  # part of every file name: raise it when the pixels change
 ROWS = 512  # written at once
 
-# Red, green, blue. Blobs are darker, most of all in green; benchmarks/inference_cases.py cuts there.
+# Red, green, blue. Blobs are darker, most of all in green: there the identity network cuts.
 BACKGROUND, TISSUE, BLOB = (241, 238, 243), (205, 140, 185), (140, 85, 150)
 
 
@@ -147,4 +146,4 @@ def ramp(values, low, high):
 def raw_mb(path: Path) -> tuple[float, float]:
     """Return the megabytes of a slide's pixels, and of its file."""
     [spec] = [spec for spec in SLIDES.values() if spec.path(path.parent) == path]
-    return 3 * spec.shape[0] * spec.shape[1] / 1e6, os.stat(path).st_size / 1e6
+    return 3 * spec.shape[0] * spec.shape[1] / 1e6, path.stat().st_size / 1e6
