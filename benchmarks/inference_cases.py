@@ -13,7 +13,7 @@ import numpy as np
 import rasterio
 import torch
 import torch.nn.functional as F
-from inference_slides import SLIDES, patch, slide
+from inference_slides import SLIDES, VERSION, patch, slide
 from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 from safetensors.torch import load_file, save_file
@@ -105,7 +105,7 @@ def build(case: Case, cache: Path) -> Model:
     if case.net == "identity":
         return Model(identity(), Recipe(mean=(0.0,), std=(1.0,), **fixed)).eval()
     model = Model(SmallUNet(), Recipe(**fixed)).eval()
-    weights = cache / "unet2.safetensors"
+    weights = cache / f"unet{VERSION}.safetensors"
     if not weights.exists():
         cache.mkdir(parents=True, exist_ok=True)
         fit(model)

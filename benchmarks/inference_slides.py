@@ -17,7 +17,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 PATCH = 6_000
-VERSION = 1  # part of every file name: raise it when the pixels change
+VERSION = 1  # part of the files' names: raise it when the pixels or the weights change
 ROWS = 512  # written at once
 
 # Red, green, blue. Blobs are darker, most of all in green: there the identity network cuts.
