@@ -1,114 +1,228 @@
-"""How much memory and time `predict_mask` needs on a slide of 12,000 x 9,000 pixels.
+"""Sliding-window inference, side by side with the peers: one command, markdown tables.
 
-    uv run python benchmarks/inference.py            # prints the table
-    uv run python benchmarks/inference.py --write    # and keeps it in benchmarks/results/
+    uv run --group bench python benchmarks/inference.py                     # everything
+    uv run --group bench python benchmarks/inference.py --case small --runs 3 --write
+    uv run --group bench python benchmarks/inference.py --only kagglekit decoding
+    uv run --group bench python benchmarks/inference.py --check             # is the harness right?
 
-The slide is a tiled LZW TIFF of smooth noise, 324 MB of pixels. Memory is the peak resident set of
-the process minus what it had with the model loaded and warmed up; the floor is the same network on
-the same windows with nothing around it.
+docs/benchmarks.md says what is measured and how to read the tables. Slides and right answers are
+made once and kept in `--cache`; `--write` keeps the tables in benchmarks/results/inference.md.
 """
 
 import argparse
+import json
+import os
 import platform
+import subprocess
+import sys
 import tempfile
-import time
-import warnings
+from dataclasses import asdict
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
-import cv2
-import numpy as np
-import rasterio
+import inference_bars as bars
+import inference_limit as limit
 import torch
-from rasterio.windows import Window
+from inference_cases import Case, differing, edges_of_text, right_answer
+from inference_child import FLOORS, THREADS
+from inference_equal import check, tiled_equals_untiled
+from inference_peers import PEERS
+from inference_slides import SLIDES, raw_mb, slide
 
-from kagglekit.inference import predict_mask
-from kagglekit.models import Recipe, build
-from kagglekit.slides import open_slide
-from kagglekit.tiling import plan_axis
+RESULTS = Path(__file__).parent / "results" / "inference.md"
+CHILD = Path(__file__).parent / "inference_child.py"
+PACKAGES = ("torch", "rasterio", "numpy", "monai", "openslide-python", "pytorch-toolbelt", "tiler")
 
-SHAPE = (9_000, 12_000)
-WINDOW, OVERLAP = 512, 64
-RESULT = Path(__file__).parent / "results" / "inference.md"
+TWO_THREADS = [name for name in FLOORS if not name.endswith("1 thread")]
+ON_THE_LARGEST = ["kagglekit", "tutorials' loop", "decoding alone"]
+PLANS: dict[str, list[tuple[Case, list[str]]]] = {
+    "small": [
+        (Case("small", "unet"), [*FLOORS, *PEERS]),
+        (Case("small", "identity"), [*TWO_THREADS, *PEERS]),
+    ],
+    "large": [(Case("large", "unet"), [*TWO_THREADS, *PEERS])],
+    "scale": [
+        (Case("small", "unet", 4, 256, 8), [*TWO_THREADS, *PEERS]),
+        (Case("small", "unet", 4, 256, 64), [*TWO_THREADS, "kagglekit"]),
+        *((Case(name, "unet", 4, 256, 8), ON_THE_LARGEST) for name in bars.LARGEST),
+    ],
+}
 
-
-def write_slide(path: Path) -> None:
-    """Write the slide a strip at a time, so that making it does not count as memory."""
-    rng = np.random.default_rng(0)
-    height, width = SHAPE
-    options = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "lzw"}
-    warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-    with rasterio.open(
-        path, "w", driver="GTiff", height=height, width=width, count=3, dtype="uint8", **options
-    ) as file:
-        for y0 in range(0, height, 512):
-            rows = min(512, height - y0)
-            coarse = rng.integers(0, 255, (rows // 32 + 2, width // 32 + 2, 3), np.uint8)
-            strip = cv2.resize(coarse, (width, rows), interpolation=cv2.INTER_CUBIC)
-            file.write(strip.transpose(2, 0, 1), window=Window(0, y0, width, rows))
-
-
-def memory_mb(field: str) -> float:
-    """Return VmRSS (now) or VmHWM (peak) of this process in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024
-    raise ValueError(f"no {field} in /proc/self/status")
+lines: list[str] = []
 
 
-def network_alone(model: torch.nn.Module) -> float:
-    """Return the seconds of the network on as many windows as the slide has."""
-    count = len(plan_axis(SHAPE[0], WINDOW, OVERLAP).starts)
-    count *= len(plan_axis(SHAPE[1], WINDOW, OVERLAP).starts)
-    # Channels last in memory, as a slide's pixels are: convolutions are faster so.
-    tile = torch.randint(0, 255, (1, WINDOW, WINDOW, 3), dtype=torch.uint8).permute(0, 3, 1, 2)
-    with torch.inference_mode():
-        model(tile)
-        started = time.perf_counter()
-        for _ in range(count):
-            model(tile)
-    return time.perf_counter() - started
+def say(line: str = "") -> None:
+    """Print a line and keep it."""
+    print(line, flush=True)
+    lines.append(line)
+
+
+def once(case: Case, who: str, cache: Path, answer=None, prefix=None) -> dict:
+    """Run one contestant once in a process of its own.
+
+    Returns:
+        What the child measured; with an answer to compare to, "differ" and "border" too; or, if it
+        failed, "failed": why.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder, "rle.txt")
+        job = {"who": who, "case": asdict(case), "cache": str(cache), "text": str(text)}
+        done = subprocess.run(
+            [sys.executable, str(CHILD), json.dumps(job)],
+            capture_output=True,
+            text=True,
+            preexec_fn=prefix,
+        )
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            why = "killed" if done.returncode == -9 else last[:120]
+            return {"failed": f"{why} (status {done.returncode})"}
+        took = json.loads(done.stdout.strip().splitlines()[-1])
+        if answer is not None and text.exists():
+            found = edges_of_text(text.read_text())
+            took["differ"], took["border"] = differing(answer, found, case.shape)
+    return took
+
+
+def unable(case: Case, who: str) -> str | None:
+    """Say why a contestant cannot take part, if so."""
+    if who in FLOORS:
+        return None
+    peer = PEERS[who]
+    if case.scale > 1 and not peer.any_scale:
+        return "its reader has no such scale in a file without a pyramid"
+    if SLIDES[case.slide].layout == "pages" and not peer.any_layout:
+        return "does not read three pages as three channels"
+    pixels = case.shape[0] * case.shape[1]
+    need = peer.bytes_per_pixel * pixels / case.scale**2 / 1e9
+    if case.scale > 1 and not peer.any_layout:
+        need += 6 * pixels / 1e9  # the map at full size, and the mask
+    with Path("/proc/meminfo").open() as file:
+        have = next(int(line.split()[1]) for line in file if "MemAvailable" in line) / 1e6
+    if need > 0.85 * have:
+        return f"needs about {need:.0f} GB, {have:.0f} GB are free"
+    return None
+
+
+def measure(case: Case, names: list[str], cache: Path, runs: int) -> bars.Measured:
+    """Run contestants in turn, `runs` times, and print their table.
+
+    Returns:
+        Per contestant the median of each figure; "min" is the least wall time.
+    """
+    path = slide(case.slide, cache)
+    answer = right_answer(case, cache)
+    raw, file = raw_mb(path)
+    say(f"\n## {case}\n")
+    say(
+        f"{raw:,.0f} MB of pixels in a file of {file:,.0f} MB; {case.windows:,} windows on the "
+        f"network's stride; {len(answer) // 2:,} runs in the right mask.\n"
+    )
+    took: dict[str, list[dict]] = {name: [] for name in names}
+    failed: dict[str, str] = {}
+    for i in range(runs):
+        for name in names:
+            reason = failed.get(name) or unable(case, name)
+            if reason:
+                failed[name] = reason
+            elif i == 0 or not (name == "tutorials' loop" and case.slide in bars.LARGEST):
+                print(f"run {i + 1} of {runs}: {name} ...", file=sys.stderr, flush=True)
+                figures = once(case, name, cache, answer)
+                if "failed" in figures:
+                    failed[name] = figures["failed"]
+                else:
+                    took[name].append(figures)
+    say("| who | wall s | least | CPU s | peak MB | × file read | differ | at the border |")
+    say("|---|---:|---:|---:|---:|---:|---:|---:|")
+    measured: bars.Measured = {}
+    for name in names:
+        if name in failed or not took[name]:
+            say(f"| {name} | {failed.get(name, 'not run')} | | | | | | |")
+            continue
+        one = {key: median(figures[key] for figures in took[name]) for key in took[name][0]}
+        one |= {
+            "min": min(figures["wall"] for figures in took[name]),
+            "times": one["read"] / path.stat().st_size,
+        }
+        measured[name] = one
+        say(row(name, one))
+    return measured
+
+
+def row(name: str, one: dict[str, float]) -> str:
+    """Write one line of a table."""
+    if name.startswith("network"):
+        return f"| {name} | {one['wall']:.2f} | {one['min']:.2f} | {one['cpu']:.1f} | | | | |"
+    differ = f"{one['differ']:,.0f} | {one['border']:,.0f}" if "differ" in one else "|"
+    return (
+        f"| {name} | {one['wall']:.2f} | {one['min']:.2f} | {one['cpu']:.1f} | {one['peak']:,.0f} |"
+        f" {one['times']:.2f} | {differ} |"
+    )
+
+
+def head() -> None:
+    """Say what ran where."""
+    model = next(
+        (
+            line.split(":")[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    say("# Sliding-window inference: measurements\n")
+    say(f"{date.today()}, {os.cpu_count()} cores ({model}), {memory:.0f} GiB,")
+    say(f"load {os.getloadavg()[0]:.1f} at the start, Python {platform.python_version()},")
+    say(", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".")
+    policy = os.environ.get("OMP_WAIT_POLICY", "not set")
+    say(f"Every contestant: a fresh process, {THREADS} torch threads, batch 1 unless named,")
+    say(f"OMP_WAIT_POLICY {policy}, files in the page cache.")
+    say("Made by `uv run --group bench python benchmarks/inference.py --write`.")
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    kinds = [*PLANS, "limit", "equal"]
+    parser.add_argument("--case", nargs="+", choices=kinds, default=kinds)
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="contestants that begin so")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument(
+        "--cache", type=Path, default=Path(tempfile.gettempdir(), "kagglekit-benchmarks")
+    )
+    parser.add_argument("--write", action="store_true", help=f"keep the tables in {RESULTS.name}")
+    parser.add_argument("--check", action="store_true", help="prove the harness, measure nothing")
+    return parser.parse_args()
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true")
-    write = parser.parse_args().write
-    recipe = Recipe("unet", {"width": 8, "depth": 2}, window=WINDOW)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "slide.tiff")
-        write_slide(path)
-        model = build(recipe).eval()
-        alone = network_alone(model)
-        with open_slide(path) as slide, torch.inference_mode():
-            sample = torch.from_numpy(slide.read(0, 512, 0, 512)).permute(2, 0, 1)[None]
-            middle = float(model(sample).sigmoid().median())  # so that an untrained net finds much
-        idle = memory_mb("VmRSS")
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
-        started = time.perf_counter()
-        with open_slide(path) as slide:
-            mask = predict_mask(model, slide, min_overlap=OVERLAP, threshold=middle)
-        seconds = time.perf_counter() - started
-        peak = memory_mb("VmHWM") - idle
-        alone = min(alone, network_alone(model))  # before and after: a shared machine is not steady
-    lines = [
-        "# Sliding-window inference, 12,000 x 9,000 RGB, window 512, overlap 64",
-        "",
-        f"{date.today()}, {platform.processor() or platform.machine()}, "
-        f"{torch.get_num_threads()} threads, torch {torch.__version__}, U-Net of width 8, depth 2",
-        "",
-        "| what | seconds | peak MB above the loaded model |",
-        "|---|---|---|",
-        f"| network alone | {alone:.1f} | |",
-        f"| predict_mask ({len(mask)} runs) | {seconds:.1f} | {peak:.0f} |",
-        "",
-        f"predict_mask takes {seconds / alone:.2f} times as long as its network.",
-        "",
-    ]
-    print("\n".join(lines))
-    if write:
-        RESULT.write_text("\n".join(lines))
+    """Measure what was asked for and print the bars."""
+    chosen = arguments()
+    torch.set_num_threads(THREADS)
+    if chosen.check:
+        raise SystemExit(check(chosen.cache))
+    head()
+    results: dict[Case, bars.Measured] = {}
+    for kind in chosen.case:
+        for case, names in PLANS.get(kind, []):
+            wanted = tuple(name.lower() for name in chosen.only or [""])
+            names = [name for name in names if name.lower().startswith(wanted)]
+            if names:
+                results[case] = measure(case, names, chosen.cache, chosen.runs)
+    equal = tiled_equals_untiled(chosen.cache, say) if "equal" in chosen.case else None
+    limited = limit.run(chosen.cache, once, say) if "limit" in chosen.case else None
+    say("\n## The bars\n")
+    say("Times are medians; × are ratios of medians of this run. A bar whose figures this run did")
+    say("not measure is left out.\n")
+    say("| what | bar | measured | met |\n|---|---|---|---|")
+    for line in bars.table(results, equal, limited):
+        say(line)
+    say(f"\nLoad at the end {os.getloadavg()[0]:.1f}; what else ran meanwhile is in every time.")
+    if chosen.write:
+        RESULTS.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
