@@ -16,6 +16,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+import warnings
 from dataclasses import asdict
 from datetime import date
 from importlib.metadata import version
@@ -30,6 +31,7 @@ from inference_child import FLOORS, THREADS
 from inference_equal import check, tiled_equals_untiled
 from inference_peers import PEERS
 from inference_slides import SLIDES, raw_mb, slide
+from rasterio.errors import NotGeoreferencedWarning
 
 RESULTS = Path(__file__).parent / "results" / "inference.md"
 CHILD = Path(__file__).parent / "inference_child.py"
@@ -128,8 +130,9 @@ def measure(case: Case, names: list[str], cache: Path, runs: int) -> bars.Measur
             if reason:
                 failed[name] = reason
             elif i == 0 or not (name == "tutorials' loop" and case.slide in bars.LARGEST):
-                print(f"run {i + 1} of {runs}: {name} ...", file=sys.stderr, flush=True)
                 figures = once(case, name, cache, answer)
+                seen = {key: round(value, 1) for key, value in figures.items() if key != "failed"}
+                print(f"run {i + 1}/{runs}, {name}: {seen}", file=sys.stderr, flush=True)
                 if "failed" in figures:
                     failed[name] = figures["failed"]
                 else:
@@ -202,6 +205,7 @@ def main() -> None:
     """Measure what was asked for and print the bars."""
     chosen = arguments()
     torch.set_num_threads(THREADS)
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     if chosen.check:
         raise SystemExit(check(chosen.cache))
     head()
