@@ -75,7 +75,7 @@ def write(spec: SlideSpec, path: Path) -> None:
         "compress": "lzw",
         "predictor": 2,
         "num_threads": "all_cpus",
-        "bigtiff": "if_safer",
+        "bigtiff": "yes" if spec.layout == "pages" else "if_safer",  # three together pass 4 GB
     }
     if spec.layout != "striped":
         options |= {"tiled": True, "blockxsize": 512, "blockysize": 512}
@@ -84,7 +84,8 @@ def write(spec: SlideSpec, path: Path) -> None:
         if spec.layout == "pages":
             # As tifffile writes (1, 1, 3, H, W) with photometric="minisblack": a page per channel.
             for band in range(3):
-                with rasterio.open(path, "w", count=1, append_subdataset=True, **options) as file:
+                options["append_subdataset"] = band > 0  # the first one makes the file
+                with rasterio.open(path, "w", count=1, **options) as file:
                     for y0, rows in strips(spec.shape):
                         place = Window(0, y0, width, len(rows))
                         file.write(rows[..., band], 1, window=place)
