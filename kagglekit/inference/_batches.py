@@ -1,5 +1,6 @@
 """Windows of pixels, put together to batches on the models' device."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import Queue
@@ -50,14 +51,21 @@ class Batches:
         batch_size: windows of a batch.
         skip: leave out windows that show nothing but background.
         device: of the models.
+        kept: batches that the caller still works on when it asks for the next one.
     """
 
     def __init__(
-        self, feed: Feed, tracks: Sequence[Track], batch_size: int, skip: bool, device: torch.device
+        self,
+        feed: Feed,
+        tracks: Sequence[Track],
+        batch_size: int,
+        skip: bool,
+        device: torch.device,
+        kept: int = 0,
     ) -> None:
         self.feed, self.tracks, self.batch_size, self.skip = feed, tracks, batch_size, skip
-        self.device = device
-        self._memory: dict[tuple[int, ...], torch.Tensor] = {}
+        self.device, self.kept = device, kept
+        self._memory: dict[tuple[int, ...], deque[torch.Tensor]] = {}
         self._stream: torch.cuda.Stream | None = None
         if device.type == "cuda":
             self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
@@ -74,8 +82,11 @@ class Batches:
     def _strip(self, which: int, strip: int) -> Iterator[Batch]:
         track = self.tracks[which]
         count = len(track.across.starts)
-        host, windows, skipped = self._host(track), list[int](), 0
+        host: torch.Tensor | None = None
+        windows, skipped = list[int](), 0
         for j in range(count):
+            if host is None:
+                host = self._host(track)
             window = host.numpy()[len(windows)]
             i, k = (strip, j) if track.axis == 0 else (j, strip)
             self.feed.fill(window, track.scale, track.grid, i, k)
@@ -89,7 +100,7 @@ class Batches:
                 if windows:
                     self._send(host[: len(windows)], batch)
                 yield batch
-                host, windows, skipped = self._host(track), [], 0
+                host, windows, skipped = None, [], 0
 
     def _host(self, track: Track) -> torch.Tensor:
         """Return memory for a batch, (N, h, w, C) of the slide's dtype."""
@@ -99,9 +110,12 @@ class Batches:
         if self._stream is not None:
             # Pinned, so that it can be copied while the GPU computes; torch reuses it afterwards.
             return torch.empty(shape, dtype=dtype, pin_memory=True)
-        if shape not in self._memory:
-            self._memory[shape] = torch.empty(shape, dtype=dtype)
-        return self._memory[shape]  # a CPU is done with a batch when the next one is put together
+        used = self._memory.setdefault(shape, deque())
+        if len(used) <= self.kept:
+            used.append(torch.empty(shape, dtype=dtype))
+        else:
+            used.rotate(-1)  # the longest unused comes last, and is used again
+        return used[-1]
 
     def _send(self, host: torch.Tensor, batch: Batch) -> None:
         """Bring the images to the device: as stored, for floats would weigh four times as much."""

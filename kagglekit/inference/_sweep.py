@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from kagglekit.inference._answers import answers, cores_for
 from kagglekit.inference._batches import Batches
 from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
 from kagglekit.inference._combine import Combine, Stretch, needed_rows
@@ -51,7 +52,7 @@ class Stats:
         skipped: windows left out because they show only background.
         blocks: stored blocks of the file that were decoded.
         seconds: from start to end.
-        network_seconds: in the models; on a GPU, until its work was queued.
+        network_seconds: in the models, added up over the cores; on a GPU, until work was queued.
         wait_seconds: waiting for pixels.
         peak_bytes: most memory that the process has held so far; None if the system does not tell.
     """
@@ -136,13 +137,15 @@ class _Run:
             total=stats.tiles, desc=job.slide.path.name, unit="tile", disable=not job.progress
         )
         with bar, Feed(job.slide, job.axis, demands, job.threads) as feed:
-            batches = Batches(feed, self.tracks, job.batch_size, job.skip_background, job.device)
-            for batch in batches:
+            cores = cores_for(stats.tiles, job.batch_size, job.device, job.compile)
+            batches = Batches(
+                feed, self.tracks, job.batch_size, job.skip_background, job.device, cores
+            )
+            networks = [track.network for track in self.tracks]
+            for batch, probs, seconds in answers(batches, networks, cores):
                 track = self.tracks[batch.track]
-                if batch.images is not None:
-                    begun = time.perf_counter()
-                    probs = track.network.prob(batch.images)
-                    stats.network_seconds += time.perf_counter() - begun
+                stats.network_seconds += seconds
+                if probs is not None:
                     for j, prob in zip(batch.windows, probs, strict=True):
                         track.add(batch.strip, j, prob)
                 stats.skipped += batch.skipped
