@@ -101,6 +101,13 @@ def _(path, rgb):
     return rgb[:, :, 1:2]
 
 
+@layout("GIF of two frames")
+def _(path, rgb):
+    frames = [Image.fromarray(plane) for plane in (rgb[:, :, 0], 255 - rgb[:, :, 1])]
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:])
+    return rgb[:, :, :1]
+
+
 def _npy(name, convert):
     def write(path, rgb):
         pixels = convert(rgb)
