@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from tests.slides_factory import COLOURS, GREYS, by_rasterio, flat_blocks, wide, with_last
+from tests.slides_factory import COLOURS, GREYS, SIDECAR, by_rasterio, flat_blocks, wide, with_last
 
 LAYOUTS = {}
 
@@ -55,6 +55,13 @@ def _(path, rgb):
 
 def _chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+@layout("PNG whose sidecar calls it a palette")
+def _(path, rgb):
+    by_rasterio(path, rgb, "PNG")
+    path.with_name(f"{path.name}.aux.xml").write_text(SIDECAR)
+    return rgb
 
 
 def _jpeg(name, mode, palette, **options):

@@ -15,6 +15,7 @@ from rasterio.env import get_gdal_config, set_gdal_config
 
 from kagglekit.errors import SlideError
 from kagglekit.slides import open_slide
+from kagglekit.slides._gdal import open_dataset
 from kagglekit.slides._layout import describe_tiff
 from tests.slides_damage import DAMAGE, LAYOUTS
 from tests.slides_factory import RGB, TILED, by_rasterio, picture
@@ -240,9 +241,16 @@ def test_what_a_page_needs_is_where_its_last_block_ends(tmp_path):
     assert describe_tiff(path).needs == path.stat().st_size
 
 
+def test_gdal_sees_the_file_alone(tmp_path):
+    path = tmp_path / "a.tiff"
+    LAYOUTS["turned sidecars are not read"](path, picture(SHAPE))
+    assert len(list(tmp_path.iterdir())) == 5
+    assert open_dataset(str(path), "GTiff").files == [str(path)]
+
+
 def test_the_users_setting_of_threads_is_not_followed(tmp_path, monkeypatch):
-    monkeypatch.setenv("GDAL_NUM_THREADS", "2")
     by_rasterio(tmp_path / "a.tiff", picture((256, 256)), compress="lzw", **RGB | TILED)
+    monkeypatch.setenv("GDAL_NUM_THREADS", "2")
     count = threading_count()
     with open_slide(tmp_path / "a.tiff") as slide:
         slide.read(0, 256, 0, 256)
