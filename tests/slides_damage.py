@@ -179,7 +179,7 @@ _bytes(
         ),
         bytes(900),
     ),
-    "one stored block is 60,000 x 60,000 pixels, 10.1 GiB; nothing smaller can be decoded\nhint: save it in tiles",
+    "one stored block is 60,000 x 60,000 pixels, 10.1 GiB; nothing smaller can be decoded\nhint: save it in tiles or short strips",
 )
 _bytes(
     "npy header damaged", b"\x93NUMPY\1\0\x10\0{'descr': ((((  \n", "its .npy header is damaged: "

@@ -278,12 +278,17 @@ def _(path, rgb):
     return rgb
 
 
+SIDECAR = (
+    '<PAMDataset><PAMRasterBand band="1"><ColorInterp>Palette</ColorInterp></PAMRasterBand>'
+    "</PAMDataset>"
+)
+
+
 @layout("turned sidecars are not read")
 def _(path, rgb):
     by_rasterio(path, rgb, **RGB)
     by_rasterio(f"{path}.ovr", _half(255 - rgb))
     by_rasterio(f"{path}.msk", np.zeros_like(rgb[:, :, :1]))
-    aux = '<PAMDataset><PAMRasterBand band="1"><ColorInterp>Palette</ColorInterp></PAMRasterBand></PAMDataset>'
-    path.with_name(f"{path.name}.aux.xml").write_text(aux)
+    path.with_name(f"{path.name}.aux.xml").write_text(SIDECAR)
     path.with_suffix(".tfw").write_text("10\n0\n0\n-10\n5\n5\n")
     return rgb

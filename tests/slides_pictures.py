@@ -6,7 +6,7 @@ import zlib
 import numpy as np
 from PIL import Image
 
-from tests.slides_factory import COLOURS, GREYS, by_rasterio, flat_blocks, wide, with_last
+from tests.slides_factory import COLOURS, GREYS, SIDECAR, by_rasterio, flat_blocks, wide, with_last
 
 LAYOUTS = {}
 
@@ -57,6 +57,13 @@ def _chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
+@layout("PNG whose sidecar calls it a palette")
+def _(path, rgb):
+    by_rasterio(path, rgb, "PNG")
+    path.with_name(f"{path.name}.aux.xml").write_text(SIDECAR)
+    return rgb
+
+
 def _jpeg(name, mode, palette, **options):
     def write(path, rgb):
         image = Image.fromarray(flat_blocks(rgb, palette)).convert(mode)
@@ -99,6 +106,13 @@ _gif("GIF, transparent", 50, transparency=3)
 def _(path, rgb):
     Image.fromarray(rgb[:, :, 1]).save(path, "GIF")
     return rgb[:, :, 1:2]
+
+
+@layout("GIF of two frames")
+def _(path, rgb):
+    frames = [Image.fromarray(plane) for plane in (rgb[:, :, 0], 255 - rgb[:, :, 1])]
+    frames[0].save(path, "GIF", save_all=True, append_images=frames[1:])
+    return rgb[:, :, :1]
 
 
 def _npy(name, convert):

@@ -21,7 +21,7 @@ def refused(name):
 
 TO_RGB = "\nhint: convert it to RGB first, for example with Pillow: image.convert('RGB')"
 BANDS = "expected 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha)"
-OWN_BANDS = "\nhint: write the bands you need to a file of their own, for example: rio stack in.tif --bidx 1,2,3 out.tif"
+OWN_BANDS = "\nhint: save the bands you need as .npy: np.save('a.npy', rasterio.open('a.tiff').read([1, 2, 3]).transpose(1, 2, 0))"
 OWN_PAGES = "\nhint: save the pages that are the picture as a file of their own"
 
 

@@ -68,10 +68,10 @@ def test_the_whole_message(tmp_path):
 def test_a_file_that_goes_away(tmp_path):
     path = tmp_path / "slide.tiff"
     LAYOUTS["5-D"](path, picture((75, 91)))
-    slide = open_slide(path)
-    path.unlink()
-    with pytest.raises(SlideError) as raised:
-        slide.read(0, 2, 0, 3)
+    with open_slide(path) as slide:
+        path.unlink()
+        with pytest.raises(SlideError) as raised:
+            slide.read(0, 2, 0, 3)
     assert str(raised.value).endswith(
         "\nhint: the file cannot be found any more: No such file or directory"
     )

@@ -15,6 +15,7 @@ from rasterio.env import get_gdal_config, set_gdal_config
 
 from kagglekit.errors import SlideError
 from kagglekit.slides import open_slide
+from kagglekit.slides._gdal import cache_limit, open_dataset
 from kagglekit.slides._layout import describe_tiff
 from tests.slides_damage import DAMAGE, LAYOUTS
 from tests.slides_factory import RGB, TILED, by_rasterio, picture
@@ -119,6 +120,12 @@ def test_no_warning_reaches_the_user(tmp_path):
     assert warnings.filters == before
 
 
+@pytest.fixture
+def no_other_slide(monkeypatch):
+    """Slides that other tests have left open still have a say in the limit."""
+    monkeypatch.setattr(cache_limit, "_needs", {})
+
+
 class Spy:
     """A reader that notes the limit of GDAL's cache at the time of each read."""
 
@@ -137,7 +144,7 @@ def spied(slide):
     return limits
 
 
-def test_the_cache_limit_is_ours_during_a_read_only(tmp_path):
+def test_the_cache_limit_is_ours_during_a_read_only(tmp_path, no_other_slide):
     by_rasterio(tmp_path / "a.tiff", picture((64, 3000)), **RGB)
     before = get_gdal_config("GDAL_CACHEMAX")
     with open_slide(tmp_path / "a.tiff") as slide:
@@ -152,7 +159,7 @@ def test_the_cache_limit_is_ours_during_a_read_only(tmp_path):
 
 
 @pytest.mark.parametrize("end", ["closed", "forgotten"])
-def test_a_lower_limit_comes_back_with_the_last_slide(tmp_path, end):
+def test_a_lower_limit_comes_back_with_the_last_slide(tmp_path, no_other_slide, end):
     by_rasterio(tmp_path / "a.tiff", picture((64, 3000)), **RGB)
     before = get_gdal_config("GDAL_CACHEMAX")
     set_gdal_config("GDAL_CACHEMAX", 1 << 20)
@@ -240,9 +247,16 @@ def test_what_a_page_needs_is_where_its_last_block_ends(tmp_path):
     assert describe_tiff(path).needs == path.stat().st_size
 
 
+def test_gdal_sees_the_file_alone(tmp_path):
+    path = tmp_path / "a.tiff"
+    LAYOUTS["turned sidecars are not read"](path, picture(SHAPE))
+    assert len(list(tmp_path.iterdir())) == 5
+    assert open_dataset(str(path), "GTiff").files == [str(path)]
+
+
 def test_the_users_setting_of_threads_is_not_followed(tmp_path, monkeypatch):
-    monkeypatch.setenv("GDAL_NUM_THREADS", "2")
     by_rasterio(tmp_path / "a.tiff", picture((256, 256)), compress="lzw", **RGB | TILED)
+    monkeypatch.setenv("GDAL_NUM_THREADS", "2")
     count = threading_count()
     with open_slide(tmp_path / "a.tiff") as slide:
         slide.read(0, 256, 0, 256)

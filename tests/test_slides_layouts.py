@@ -1,5 +1,9 @@
+import warnings
+from pathlib import Path
+
 import numpy as np
 import pytest
+import rasterio
 
 from kagglekit.errors import SlideError
 from kagglekit.slides import open_slide
@@ -36,3 +40,15 @@ def test_what_has_no_one_reading_is_refused_by_name(tmp_path, name, seed):
     with pytest.raises(SlideError) as raised:
         open_slide(path)
     assert str(raised.value) == f"{path}: {message}"
+
+
+def test_what_the_hint_for_other_bands_says_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rgb = slides_factory.picture((75, 91))
+    path = Path("a.tiff")
+    _, hint = REFUSALS["5 bands"](path, rgb).split("\nhint: save the bands you need as .npy: ")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        eval(hint, {"np": np, "rasterio": rasterio})
+    with open_slide("a.npy") as slide:
+        np.testing.assert_array_equal(slide.read(0, 75, 0, 91), rgb)

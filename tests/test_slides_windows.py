@@ -1,7 +1,9 @@
 """Windows equal slices of the whole picture, padded and averaged by NumPy."""
 
 import functools
+import os
 import tempfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +139,51 @@ def test_pieces_of_a_tiled_slide_follow_its_tiles():
     cut = pieces((0, 0), (9_000, 12_000), (512, 512), 4, 3)
     assert all(y0 % 512 == 0 and x0 % 512 == 0 for y0, _, x0, _ in cut)
     assert max((y1 - y0) * (x1 - x0) * 3 for y0, y1, x0, x1 in cut) <= 8 << 20
+
+
+def windows_read(slide):
+    """Note every window that is asked of the file, in order."""
+    reader, seen = slide._source.open(), []
+
+    class Noting:
+        def read(self, *window):
+            seen.append(window)
+            return reader.read(*window)
+
+    slide._readers[os.getpid(), threading.get_ident()] = Noting()
+    return seen
+
+
+@pytest.mark.parametrize("scale", [4, 7])
+def test_a_thumbnail_decodes_each_tile_once(tmp_path, monkeypatch, scale):
+    monkeypatch.setattr("kagglekit.slides._window._PIECE_BYTES", 3 * 150 * 150)
+    by_rasterio(tmp_path / "a.tiff", picture((700, 500)), **RGB | TILED)
+    with open_slide(tmp_path / "a.tiff") as slide:
+        seen = windows_read(slide)
+        slide.thumbnail(-(-700 // scale))
+    tiles = [
+        (y, x)
+        for y0, y1, x0, x1 in seen
+        for y in range(y0 // 16, -(-y1 // 16))
+        for x in range(x0 // 32, -(-x1 // 32))
+    ]
+    assert len(seen) > 5
+    assert len(tiles) == len(set(tiles)) == -(-700 // 16) * -(-500 // 32)
+
+
+@pytest.mark.parametrize("kind", ["one strip, LZW, by pixel", "PNG", "JPEG"])
+def test_a_thumbnail_of_a_sequential_file_goes_down_once(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr("kagglekit.slides._window._PIECE_BYTES", 10_000)
+    LAYOUTS[kind](tmp_path / "a", picture((2500, 60)))
+    with open_slide(tmp_path / "a") as slide:
+        assert slide.sequential
+        seen = windows_read(slide)
+        slide.thumbnail(250)
+    edges = [window[:2] for window in seen]
+    assert {window[2:] for window in seen} == {(0, 60)}
+    assert [stop for _, stop in edges[:-1]] == [start for start, _ in edges[1:]]
+    assert (edges[0][0], edges[-1][1]) == (0, 2500)
+    assert len(edges) > 5
 
 
 def test_thumbnail_is_the_whole_image_reduced(tmp_path):

@@ -136,7 +136,7 @@ def _check_block(path: Path, dataset: Any, block: tuple[int, int]) -> None:
         raise SlideError(
             f"{path}: one stored block is {block[0]:,} x {block[1]:,} pixels, {size / 2**30:.1f} "
             "GiB; nothing smaller can be decoded",
-            hint="save it in tiles: rio convert --co TILED=YES in.tif out.tif",
+            hint="save it in tiles or short strips, on a machine that can hold it",
         )
 
 

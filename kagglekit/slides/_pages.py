@@ -81,8 +81,8 @@ def choose_bands(path: Path, page: Page) -> tuple[int, ...]:
     raise SlideError(
         f"{path}: {page.samples} bands{known}; expected 1 (grey), 2 (grey and alpha), "
         "3 (RGB) or 4 (RGB and alpha)",
-        hint="write the bands you need to a file of their own, for example: "
-        "rio stack in.tif --bidx 1,2,3 out.tif",
+        hint="save the bands you need as .npy: "
+        "np.save('a.npy', rasterio.open('a.tiff').read([1, 2, 3]).transpose(1, 2, 0))",
     )
 
 
