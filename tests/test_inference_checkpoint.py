@@ -21,12 +21,12 @@ ROOT = Path(__file__).parents[1]
 @pytest.mark.parametrize(
     ("shape", "scales", "mode", "a_strip"),
     [
-        ((900, 330), "1", "mask", 10),  # windows of one strip, the widest
-        ((330, 900), "1", "mask", 10),
-        ((330, 900), "4", "mask", 2),
-        ((900, 330), "1,4", "mask", 10),
-        ((330, 900), "1", "prob", 10),
-        ((900, 330), "1,4", "prob", 10),
+        ((500, 200), "1", "mask", 6),  # windows of one strip, the widest
+        ((200, 500), "1", "mask", 6),
+        ((200, 500), "4", "mask", 1),
+        ((500, 200), "1,4", "mask", 6),
+        ((200, 500), "1", "prob", 6),
+        ((500, 200), "1,4", "prob", 6),
     ],
 )
 def test_killed_at_any_moment_it_goes_on_and_loses_a_strip_at_most(
@@ -49,7 +49,7 @@ def test_killed_at_any_moment_it_goes_on_and_loses_a_strip_at_most(
         assert one["right"], one
         assert one["clean"], one
         assert whole <= one["calls"] <= whole + a_strip * views, one
-        assert one["kept"] == (one["moment"] != ["call", 0.0]), one
+        assert one["kept"] or one["moment"][1] < 0.2, one
     assert told["thrice"] == {"killed": 3, "calls": told["thrice"]["calls"], "right": True}
     assert told["thrice"]["calls"] <= whole + 3 * a_strip * views
 
@@ -75,7 +75,9 @@ def model(at=None, **recipe):
 
 @pytest.fixture
 def slide(tmp_path):
-    with open_slide(write_image(tmp_path / "a.tiff", smooth_picture((500, 100)), **TILED)) as opened:
+    with open_slide(
+        write_image(tmp_path / "a.tiff", smooth_picture((500, 100)), **TILED)
+    ) as opened:
         yield opened
 
 
@@ -87,7 +89,7 @@ def stopped(slide, folder, **options):
 
 OTHERS = {
     "threshold": ({"threshold": 0.7}, {}),
-    "overlap": ({"min_overlap": 30}, {}),
+    "overlap": ({"min_overlap": 0}, {}),
     "views": ({"tta": "flips"}, {}),
     "blend": ({"blend": "hann"}, {}),
     "double threshold": ({"high_threshold": 0.9}, {}),
@@ -164,7 +166,7 @@ def test_what_was_appended_and_not_counted_is_ignored(slide, tmp_path):
     (folder / "state.npz.new").write_bytes(b"half of a state")
     resumed = model()
     assert predict_mask(resumed, slide, progress=False, checkpoint=folder) == expected
-    assert resumed.net.calls < 20 - 4
+    assert resumed.net.calls == 15 * 3 - 2 * 3  # two strips were done
 
 
 def test_the_folder_may_hold_other_files(slide, tmp_path):
