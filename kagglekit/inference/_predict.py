@@ -154,6 +154,7 @@ class _MapSink:
     def __init__(self, path: Path, job: Job, dtype: str) -> None:
         self._axis, self._dtype, self._at = job.axis, np.dtype(dtype), 0
         self._path, self._shape = path, (job.classes, *job.small)
+        self.kind = f"{dtype} map in {path.resolve()}"
         self._file: npt.NDArray[Any] | None = None
 
     @property

@@ -72,6 +72,8 @@ class RunSink:
         parts: what has been found, one for each mask; none before the first `add`.
     """
 
+    kind = "runs"
+
     def __init__(
         self, shape: tuple[int, int], scale: int, axis: int, decide: Decision, start: int = 0
     ) -> None:

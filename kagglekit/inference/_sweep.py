@@ -27,8 +27,12 @@ class Sink(Protocol):
 
     Attributes:
         lead: rows (or columns) before the first one that it wants to see.
+        kind: what it makes of them; a checkpoint of another kind does not serve it.
         changes: what it has found so far, for a checkpoint; it only grows at its end.
     """
+
+    @property
+    def kind(self) -> str: ...
 
     @property
     def lead(self) -> int: ...
@@ -82,7 +86,7 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
     started, stats = time.perf_counter(), Stats()
     with torch.inference_mode():
         run = _Run(job, rows, sink)
-        note = None if checkpoint is None else Checkpoint(checkpoint, key_of(job, [rows]))
+        note = None if checkpoint is None else Checkpoint(checkpoint, key_of(job, [rows, sink.kind]))
         if note is not None:
             run.restore(note)
         run.go(stats, (lambda: run.save(note)) if note is not None else None)

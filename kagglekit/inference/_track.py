@@ -47,7 +47,7 @@ class Track:
     ) -> None:
         self.scale, self.grid, self.axis = scale, grid, axis
         self.strips, self.keep, self.network = strips, keep, network
-        self.done = strips.start
+        self.done = self._first = strips.start
         self.along, self.across = grid.axes[axis], grid.axes[1 - axis]
         self._weights = [torch.from_numpy(one.weights(blend)).to(device) for one in grid.axes]
         self._weights[1] *= _UNIT
@@ -85,7 +85,7 @@ class Track:
 
     def carried(self) -> torch.Tensor:
         """Return what the strips done have added to those to come."""
-        if self.done == self.strips.start or self.done == len(self.along.starts):
+        if self.done == self._first or self.done == len(self.along.starts):
             return self.blended.narrow(1 + self.axis, 0, 0)
         step = self.along.starts[self.done] - self.along.starts[self.done - 1]
         return self.blended.narrow(1 + self.axis, 0, self.along.window - step)

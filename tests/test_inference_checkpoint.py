@@ -1,0 +1,195 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from kagglekit.inference import predict_mask, predict_prob
+from kagglekit.inference._checkpoint import Checkpoint
+from kagglekit.models import Model, Recipe
+from kagglekit.slides import open_slide
+from tests.slides_factory import TILED, smooth_picture, write_image
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shape", "scales", "mode", "a_strip"),
+    [
+        ((500, 200), "1", "mask", 6),  # windows of one strip, the widest
+        ((200, 500), "1", "mask", 6),
+        ((200, 500), "4", "mask", 1),
+        ((500, 200), "1,4", "mask", 6),
+        ((200, 500), "1", "prob", 6),
+        ((500, 200), "1,4", "prob", 6),
+    ],
+)
+def test_killed_at_any_moment_it_goes_on_and_loses_a_strip_at_most(
+    tmp_path, shape, scales, mode, a_strip
+):
+    path = write_image(tmp_path / "a.tiff", smooth_picture(shape), **TILED)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.kill_worker", path, tmp_path, scales, mode],
+        cwd=ROOT, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    views = 4
+    whole = told["whole"]["call"]
+    assert told["same"]
+    assert told["size"] > 50
+    assert whole > 5 * a_strip * views or scales == "4"
+    for one in told["attempts"]:
+        assert one["killed"], one
+        assert one["right"], one
+        assert one["clean"], one
+        assert whole <= one["calls"] <= whole + a_strip * views, one
+        assert one["kept"] or one["moment"][1] < 0.2, one
+    assert told["thrice"] == {"killed": 3, "calls": told["thrice"]["calls"], "right": True}
+    assert told["thrice"]["calls"] <= whole + 3 * a_strip * views
+
+
+class Stops(torch.nn.Module):
+    """The red value as a logit; stops, as Ctrl-C would, at one of its calls."""
+
+    def __init__(self, at=None):
+        super().__init__()
+        self.at, self.calls = at, 0
+
+    def forward(self, x):
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        self.calls += 1
+        return (x[:, :1] - 0.5) * 20
+
+
+def model(at=None, **recipe):
+    recipe = {"window": 64, "stride": 32, "mean": (0.0,), "std": (1.0,)} | recipe
+    return Model(Stops(at), Recipe(**recipe)).eval()
+
+
+@pytest.fixture
+def slide(tmp_path):
+    with open_slide(
+        write_image(tmp_path / "a.tiff", smooth_picture((500, 100)), **TILED)
+    ) as opened:
+        yield opened
+
+
+def stopped(slide, folder, **options):
+    with pytest.raises(KeyboardInterrupt):
+        predict_mask(model(at=8), slide, progress=False, checkpoint=folder, **options)
+    assert (folder / "state.npz").exists()
+
+
+OTHERS = {
+    "threshold": ({"threshold": 0.7}, {}),
+    "overlap": ({"min_overlap": 0}, {}),
+    "views": ({"tta": "flips"}, {}),
+    "blend": ({"blend": "hann"}, {}),
+    "double threshold": ({"high_threshold": 0.9}, {}),
+    "background": ({"skip_background": True}, {}),
+    "normalisation": ({}, {"std": (0.5,)}),
+    "window": ({}, {"window": 96}),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_another_prediction_left_is_not_used(slide, tmp_path, what):
+    folder = tmp_path / "notes"
+    stopped(slide, folder)
+    options, recipe = OTHERS[what]
+    expected = predict_mask(model(**recipe), slide, progress=False, **options)
+    with pytest.warns(UserWarning) as told:  # noqa: PT030  compared below
+        found = predict_mask(model(**recipe), slide, progress=False, checkpoint=folder, **options)
+    assert [str(one.message) for one in told] == [
+        f"{folder} is of another prediction (slide, models or options differ): starting anew"
+    ]
+    assert found == expected
+    assert not folder.exists()
+
+
+def test_another_slide_and_other_weights_are_other_predictions(slide, tmp_path):
+    stopped(slide, tmp_path / "notes")
+    path = write_image(tmp_path / "b.tiff", smooth_picture((500, 100), seed=1), **TILED)
+    with open_slide(path) as other, pytest.warns(UserWarning, match="another prediction"):
+        found = predict_mask(model(), other, progress=False, checkpoint=tmp_path / "notes")
+    assert np.array_equal(found.to_mask(), smooth_picture((500, 100), seed=1)[:, :, 0] > 127)
+    with pytest.raises(KeyboardInterrupt):
+        predict_mask(weighted(0.3, at=8), slide, progress=False, checkpoint=tmp_path / "notes")
+    with pytest.warns(UserWarning, match="another prediction"):
+        predict_mask(weighted(0.4), slide, progress=False, checkpoint=tmp_path / "notes")
+
+
+def weighted(bias, at=None):
+    found = model(at)
+    found.net.bias = torch.nn.Parameter(torch.tensor(bias))
+    return found
+
+
+def test_a_map_and_a_mask_are_different_predictions(slide, tmp_path):
+    folder, path = tmp_path / "notes", tmp_path / "map.npy"
+    options = {"progress": False, "checkpoint": folder}
+    expected = predict_mask(model(), slide, progress=False)
+
+    def map_stopped():
+        with pytest.raises(KeyboardInterrupt):
+            predict_prob(model(at=8), slide, path, **options)
+
+    map_stopped()
+    with pytest.warns(UserWarning, match="another prediction"):
+        assert predict_mask(model(), slide, **options) == expected
+    stopped(slide, folder)
+    with pytest.warns(UserWarning, match="another prediction"):
+        whole = np.array(predict_prob(model(), slide, path, **options))
+    map_stopped()
+    with pytest.warns(UserWarning, match="another prediction"):
+        coarse = predict_prob(model(), slide, path, dtype="uint8", **options)
+    assert np.abs(coarse / 255 - whole).max() < 0.003
+    map_stopped()
+    with pytest.warns(UserWarning, match="another prediction"):
+        elsewhere = predict_prob(model(), slide, tmp_path / "other.npy", **options)
+    assert np.array_equal(elsewhere, whole)
+
+
+def test_what_was_appended_and_not_counted_is_ignored(slide, tmp_path):
+    folder = tmp_path / "notes"
+    expected = predict_mask(model(), slide, progress=False)
+    stopped(slide, folder)
+    with (folder / "changes-0").open("ab") as file:
+        file.write(b"half of a pos")
+    (folder / "state.npz.new").write_bytes(b"half of a state")
+    resumed = model()
+    assert predict_mask(resumed, slide, progress=False, checkpoint=folder) == expected
+    assert resumed.net.calls == 15 * 3 - 2 * 3  # two strips were done
+
+
+def test_the_folder_may_hold_other_files(slide, tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("stays")
+    predict_mask(model(), slide, progress=False, checkpoint=folder)
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+
+
+def test_nothing_there_is_nothing_to_load(tmp_path):
+    assert Checkpoint(tmp_path / "none", "key").load() is None
+    assert not (tmp_path / "none").exists()
+
+
+def test_saved_is_loaded_and_grows_at_its_end(tmp_path):
+    note, arrays = Checkpoint(tmp_path / "notes", "key"), [np.array([3, 1], np.uint32)]
+    note.save({"a": np.arange(3)}, [arrays, []])
+    sizes = [(tmp_path / "notes" / f"changes-{k}").stat().st_size for k in (0, 1)]
+    arrays.append(np.array([7], np.uint32))
+    note.save({"a": np.arange(4)}, [arrays, []])
+    state, changes = Checkpoint(tmp_path / "notes", "key").load()
+    assert sizes == [8, 0]
+    assert state["a"].tolist() == [0, 1, 2, 3]
+    assert [np.concatenate(one).tolist() for one in changes] == [[3, 1, 7], []]
+    assert {one[0].dtype for one in changes} == {np.dtype(np.uint32)}
