@@ -86,7 +86,9 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
     started, stats = time.perf_counter(), Stats()
     with torch.inference_mode():
         run = _Run(job, rows, sink)
-        note = None if checkpoint is None else Checkpoint(checkpoint, key_of(job, [rows, sink.kind]))
+        note = (
+            None if checkpoint is None else Checkpoint(checkpoint, key_of(job, [rows, sink.kind]))
+        )
         if note is not None:
             run.restore(note)
         run.go(stats, (lambda: run.save(note)) if note is not None else None)
