@@ -142,8 +142,8 @@ def fit(model: Model) -> None:
                 layer.weight.copy_(torch.from_numpy(mixing)[:, :, None, None] * bump)
                 layer.bias.fill_(0.2)
         pixels = torch.from_numpy(patch()[:2048, :2048]).permute(2, 0, 1)[None]
-    pixels = torch.addcmul(model.offset, pixels.float(), model.factor)
-    found = model.net.features(pixels)[0].flatten(1)
+        normalised = torch.addcmul(model.offset, pixels.float(), model.factor)
+        found = model.net.features(normalised)[0].flatten(1)
         wanted = (identity()(pixels.float() / 255) > 0).double() * 8 - 4
         wanted = F.avg_pool2d(wanted, 2).flatten()
         columns = torch.cat([found, torch.ones(1, found.shape[1])]).double()

@@ -127,9 +127,7 @@ class Model(nn.Module):
         """
         if images.shape[1] == 1 < self.recipe.in_channels:
             images = images.expand(-1, self.recipe.in_channels, -1, -1)
-        # (images / max_value - mean) / std in one pass: on a CPU three cost as much as a small net.
-        normalised = torch.addcmul(self.offset, images.float(), self.factor)
-        output = self.net(normalised)
+        output = self.net(self._normalised(images.float()))
         if isinstance(output, Mapping):
             output = output["out"]
         elif isinstance(output, tuple | list):
@@ -137,6 +135,20 @@ class Model(nn.Module):
         if not isinstance(output, torch.Tensor):
             raise TypeError(f"the network returned {type(output).__name__}; expected a tensor")
         return output
+
+    def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return (pixels / max_value - mean) / std, (N, C, H, W)."""
+        if not pixels.is_contiguous(memory_format=torch.channels_last):
+            return torch.addcmul(self.offset, pixels, self.factor)
+        # Rows of interleaved colours as long vectors: a CPU takes a fifth of the time for them.
+        n, channels, height, width = pixels.shape
+        rows = pixels.permute(0, 2, 3, 1).reshape(n, height, width * channels)
+        factor, offset = (
+            values.expand(1, channels, 1, 1).flatten().repeat(width)
+            for values in (self.factor, self.offset)
+        )
+        normalised = torch.addcmul(offset, rows, factor)
+        return normalised.reshape(n, height, width, channels).permute(0, 3, 1, 2)
 
 
 def build(recipe: Recipe) -> Model:

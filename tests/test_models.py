@@ -241,3 +241,23 @@ def test_a_kill_while_saving_leaves_a_whole_checkpoint(tmp_path):
 def test_saving_leaves_nothing_beside(tmp_path):
     save(build(TINY), tmp_path / "a.safetensors")
     assert [p.name for p in Path(tmp_path).iterdir()] == ["a.safetensors"]
+
+
+@pytest.mark.parametrize("means", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_normalising_is_the_formula_however_pixels_lie(means, dtype):
+    class Same(torch.nn.Module):
+        def forward(self, x):
+            return x
+
+    mean, std = (0.2, 0.5, 0.7)[:means], (0.1, 0.3, 0.5)[:means]
+    model = Model(Same(), Recipe(mean=mean, std=std, max_value=200.0))
+    images = torch.randint(0, 200, (2, 3, 5, 7)).to(dtype)
+    before = images.clone()
+    per_channel = [torch.tensor(values).reshape(1, -1, 1, 1) for values in (mean, std)]
+    expected = (images.float() / 200 - per_channel[0]) / per_channel[1]
+    torch.testing.assert_close(model(images), expected)
+    torch.testing.assert_close(
+        model(images.contiguous(memory_format=torch.channels_last)), expected
+    )
+    assert torch.equal(images, before)  # the caller's pixels are not touched
