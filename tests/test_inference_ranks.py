@@ -139,9 +139,12 @@ def test_notebook_launcher(slide, tmp_path):
 
 
 def launch(slide, folder, *options):
+    # With `--cpu` accelerate starts a single process, or asks for MPI; `--multi_gpu` starts two,
+    # GPUs or not.
     return [
-        sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2",
-        *options, "-m", "tests.rank_worker", "launched", str(slide), str(folder),
+        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+        "--mixed_precision", "no", "--dynamo_backend", "no", *options,
+        "-m", "tests.rank_worker", "launched", str(slide), str(folder),
     ]  # fmt: skip
 
 
@@ -163,7 +166,7 @@ def hosts():
         pytest.skip("needs root and `ip` to make network namespaces")
     names = [f"kagglekit-{os.getpid()}-{k}" for k in (0, 1)]
     try:
-        for k, name in enumerate(names):
+        for name in names:
             ip("netns", "add", name)
             ip("-n", name, "link", "set", "lo", "up")
         ip(
@@ -194,17 +197,12 @@ def hosts():
 @pytest.mark.slow
 @needs_accelerate
 def test_accelerate_launch_on_two_hosts(slide, tmp_path, hosts):
-    processes = [
-        run(
-            ["ip", "netns", "exec", host]
-            + launch(
-                slide, tmp_path, "--num_machines", "2", "--machine_rank", str(rank),
-                "--main_process_ip", "10.99.0.1", "--main_process_port", "29619",
-            ),
-            env={"GLOO_SOCKET_IFNAME": "cable"},
-        )
-        for rank, host in enumerate(hosts)
-    ]  # fmt: skip
+    address = ("--main_process_ip", "10.99.0.1", "--main_process_port", "29619")
+    processes = []
+    for rank, host in enumerate(hosts):
+        there = ("--num_machines", "2", "--machine_rank", str(rank), *address)
+        command = ["ip", "netns", "exec", host, *launch(slide, tmp_path, *there)]
+        processes.append(run(command, env={"GLOO_SOCKET_IFNAME": "cable"}))
     for process in processes:
         ended(process)
     check(slide, tmp_path)

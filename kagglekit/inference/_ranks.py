@@ -44,7 +44,7 @@ def predict_banded(
         ...     model = models.load("unet.safetensors").to(state.device)
         ...     with slides.open_slide("slide.tiff") as slide:
         ...         masks = inference.predict_banded(model, slide, tta="flips")
-        ...     if state.is_main_process:
+        ...     if masks is not None:  # on rank 0
         ...         print(masks[0].to_text())
         >>> accelerate.notebook_launcher(work, num_processes=2)  # doctest: +SKIP
     """
@@ -102,7 +102,7 @@ def bands(job: Job, world: int) -> list[range]:
     """Cut the rows (or columns) of a job's map into bands that are equally much work.
 
     A band begins where a strip of the finest scale begins. If there are fewer strips than ranks,
-    the last ones get nothing.
+    some get nothing.
     """
     finest = min(job.members, key=lambda member: member.scale)
     starts = finest.grid.axes[job.axis].starts
