@@ -49,6 +49,8 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "  COMMAND\n"
         "    rehearse  run a notebook as Kaggle will, with no network, and judge its submission\n"
         "    build     build the offline bundle: what the Kaggle image lacks\n"
+        "    images    list the Kaggle images whose versions are known\n"
+        "    probe     print a cell that lists the Kaggle image it runs in, for --image FILE\n"
         "    fake      make a competition folder out of synthetic images\n"
         "    check     list everything wrong with a submission.csv, and how train.csv is written\n"
         "\n"
@@ -207,7 +209,7 @@ class TestBuild:
             seen.append(arguments)
             say("two wheels")
 
-        monkeypatch.setattr(cli.offline, "run", build)
+        monkeypatch.setattr(cli.offline.command, "run", build)
         assert cli.main(["build", "--image", "a", "--image", "b", "--owner", "me"]) == 0
         assert capsys.readouterr() == ("two wheels\n", "")
         assert (seen[0].image, seen[0].owner) == (["a", "b"], "me")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from kagglekit.errors import BundleCheckError
-from kagglekit.offline import bundle, check, image, wheel
+from kagglekit.offline import bundle, check, image, install
 from kagglekit.offline.manifest import FILE
 from tests.wheels_factory import TINY_LIST, make_wheel, tiny_image, use_index
 
@@ -74,7 +74,7 @@ def test_a_lock_that_lists_other_wheels(made: Path) -> None:
     lock = made / "requirements.lock"
     lock.write_text(lock.read_text().splitlines()[0] + "\n")
     content = json.loads((made / FILE).read_text())
-    content["files"][lock.name] = wheel.sha256_of(lock)
+    content["files"][lock.name] = install.sha256_of(lock)
     (made / FILE).write_text(json.dumps(content))
     with pytest.raises(BundleCheckError, match="does not list the wheels of the manifest"):
         check.check_bundle(made, tiny_image())
@@ -88,7 +88,7 @@ def test_a_bundle_that_is_not_closed(made: Path) -> None:
     lock = made / "requirements.lock"
     kept = [line for line in lock.read_text().splitlines() if not line.startswith("helper==")]
     lock.write_text("".join(f"{line}\n" for line in kept))
-    content["files"][lock.name] = wheel.sha256_of(lock)
+    content["files"][lock.name] = install.sha256_of(lock)
     (made / FILE).write_text(json.dumps(content))
     with pytest.raises(BundleCheckError, match="helper was not found in the provided package loc"):
         check.check_bundle(made, tiny_image())

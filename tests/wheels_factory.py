@@ -5,7 +5,7 @@ import hashlib
 import io
 import tarfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,6 +53,17 @@ def make_wheel(
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in files.items():
             archive.writestr(zipfile.ZipInfo(member), text)
+    return path
+
+
+def rewrite(path: Path, changes: Mapping[str, str | None]) -> Path:
+    """Write a wheel anew with some members changed, added or (None) left out; RECORD stays."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in (files | changes).items():
+            if text is not None:
+                archive.writestr(zipfile.ZipInfo(name), text)
     return path
 
 

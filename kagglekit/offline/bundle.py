@@ -177,7 +177,7 @@ def _write(
         wheels=tuple(entries[file] for file in sorted(entries)),
         targets=tuple(targets),
         files={
-            name: wheel.sha256_of(folder / name)
+            name: install.sha256_of(folder / name)
             for name in sorted([INSTALLER, *(target.lock for target in targets)])
         },
     )
@@ -193,6 +193,7 @@ def _entry(each: Wheel, why: str) -> WheelEntry:
         size=each.size,
         sha256=each.sha256,
         imports=each.imports,
+        licence=each.licence,
         why=why,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kagglekit.errors import BundleCheckError
-from kagglekit.offline import dataset, install, tools
+from kagglekit.offline import dataset, install, tools, wheel
 from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Manifest, Target
 from kagglekit.offline.resolve import Change, Stub, UnsatisfiableError
@@ -34,6 +34,12 @@ def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
         *dataset.file_name_problems(path.name for path in sorted(folder.iterdir())),
         *_metadata_problems(folder / dataset.FILE),
     ]
+    if not problems:
+        problems = [
+            f"`{each.file}`: {fault}"
+            for each in manifest.wheels
+            for fault in wheel.faults(folder / each.file)
+        ]
     if not problems:  # uv is asked about the files as they are: they must be the right ones
         problems = _lock_problems(folder, manifest, target) or _closure_problems(
             folder, manifest, target, image
@@ -58,7 +64,7 @@ def _metadata_problems(file: Path) -> list[str]:
 
 
 def _lock_problems(folder: Path, manifest: Manifest, target: Target) -> list[str]:
-    wheels = {wheel.file: wheel for wheel in manifest.wheels}
+    wheels = {each.file: each for each in manifest.wheels}
     expected = [
         f"{wheels[file].name}=={wheels[file].version} --hash=sha256:{wheels[file].sha256}"
         for file in target.install
@@ -82,9 +88,9 @@ def _closure_problems(
         except UnsatisfiableError as refused:
             return tools.excerpt(str(refused))
     bundled = {
-        Change(wheel.name, wheel.version, "installed")
-        for wheel in manifest.wheels
-        if wheel.file in target.install
+        Change(each.name, each.version, "installed")
+        for each in manifest.wheels
+        if each.file in target.install
     }
     return [
         f"installing it would leave `{change.name}` {change.version} {change.action}"

@@ -2,7 +2,7 @@
 
     {"format": 1, "made_by": "kagglekit 0.1.0", "requirements": ["rasterio"],
      "wheels":  [{"file": ..., "name": ..., "version": ..., "size": ..., "sha256": ...,
-                  "imports": [...], "why": "asked for"}],
+                  "imports": [...], "licence": "MIT", "why": "asked for"}],
      "targets": [{"image": ..., "python": "3.12", "glibc": "2.35", "lock": "requirements.lock",
                   "install": [file names, dependencies first], "expects": {"numpy": "2.0.2"}}],
      "files":   {"install.py": sha256, "requirements.lock": sha256}}
@@ -32,6 +32,7 @@ class WheelEntry:
     size: int
     sha256: str
     imports: tuple[str, ...]
+    licence: str
     why: str
 
 

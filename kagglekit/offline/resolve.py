@@ -24,6 +24,7 @@ from kagglekit.offline import tools
 from kagglekit.offline.image import UNKNOWN_VERSION, KaggleImage
 
 _NEWER_UV = '`pip install --upgrade "uv>=0.13"`'
+_GLIBC_OF_UV = (17, 28, *range(31, 41))  # uv knows no others; a wheel for less fits too
 _NO_WHEEL = ("no usable wheels", "no wheels with a matching", "no wheels are available")
 _UNKNOWN = ("was not found in", "there is no version of", "there are no versions of")
 
@@ -95,7 +96,9 @@ class Stub:
 
 def target_arguments(image: KaggleImage) -> list[str]:
     """Return the arguments that make uv choose wheels for the image and not for this machine."""
-    platform = f"x86_64-manylinux_{image.glibc.replace('.', '_')}"
+    minor = int(image.glibc.split(".")[1])
+    known = max((each for each in _GLIBC_OF_UV if each <= minor), default=_GLIBC_OF_UV[0])
+    platform = f"x86_64-manylinux_2_{known}"
     target = ["--python-version", image.python, "--python-platform", platform]
     return ["--only-binary", ":all:", *target]
 
