@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from kagglekit.offline import bundle, dataset, image
+from kagglekit.offline import bundle, dataset, image, notebook, requirements
 from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.manifest import Target
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+_OWN = "kagglekit"
 
 DESCRIPTION = "Build the offline bundle: what a Kaggle image lacks, ready to upload as a dataset."
 
@@ -36,11 +38,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f" its `pip freeze --all`; may be given several times (default: {image.DEFAULT})",
     )
     parser.add_argument(
+        "names", nargs="*", metavar="REQUIREMENT", help="what the notebook needs, e.g. zarr>=3"
+    )
+    parser.add_argument(
         "--requirements",
         type=Path,
-        default=CHECKOUT / "wheels" / "requirements.in",
         metavar="FILE",
-        help="what the notebook needs, a line each (default: wheels/requirements.in)",
+        help="the same, a line each, or a .py file with a `# /// script` header (default, where"
+        " nothing else says what is needed: wheels/requirements.in)",
+    )
+    parser.add_argument(
+        "--notebook", type=Path, metavar="FILE", help="bundle what this notebook imports"
+    )
+    parser.add_argument(
+        "--project",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR|WHEEL",
+        help="bundle this project of yours too, or this wheel; may be given several times",
     )
     parser.add_argument(
         "--out",
@@ -64,10 +80,10 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> Bundle:
         BundleError: it could not be built.
     """
     built = bundle.build(
-        arguments.requirements,
+        _wanted(arguments),
         [image.load(name) for name in arguments.image or [image.DEFAULT]],
         arguments.out,
-        CHECKOUT,
+        [*_own_project(), *arguments.project],
         owner=arguments.owner,
         exclude_newer=arguments.exclude_newer,
         progress=say,
@@ -75,6 +91,25 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> Bundle:
     say("")
     say(summary(built))
     return built
+
+
+def _wanted(arguments: argparse.Namespace) -> Path | list[str]:
+    """Return what the notebook needs, from all that says so."""
+    file = arguments.requirements
+    if file is None and not arguments.names and arguments.notebook is None:
+        return CHECKOUT / "wheels" / "requirements.in"
+    wanted = list(arguments.names)
+    if file is not None:
+        script = file.suffix in {".py", ".ipynb"}
+        wanted += requirements.of_script(file) if script else map(str, requirements.read(file))
+    if arguments.notebook is not None:
+        wanted += [name for name in notebook.distributions(arguments.notebook) if name != _OWN]
+    return wanted
+
+
+def _own_project() -> list[Path]:
+    """Return the checkout; kagglekit that runs from an installed wheel cannot bundle itself."""
+    return [CHECKOUT] if (CHECKOUT / "pyproject.toml").is_file() else []
 
 
 def summary(built: Bundle) -> str:
