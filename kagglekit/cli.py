@@ -14,6 +14,7 @@ from kagglekit import __version__
 from kagglekit.errors import KagglekitError
 from kagglekit.offline import commands as offline
 from kagglekit.offline import image
+from kagglekit.offline.manifest import Manifest
 
 _DESCRIPTION = "From a trained segmentation model to a Kaggle score, proved on your own machine."
 
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_rehearse)
 
-    offline.add(commands, say=lambda line: print(line, flush=True))
+    offline.add(commands, lambda line: print(line, flush=True), _install)
 
     command = commands.add_parser("fake", help="make a competition folder out of synthetic images")
     command.add_argument("competition", metavar="SLUG")
@@ -123,6 +124,12 @@ def _rehearse(options: argparse.Namespace) -> int:
     print(summary(report))
     print(f"report: {plan.out / 'report.html'}")
     return 0 if report.passed else FAILED_VERDICT
+
+
+def _install(folder: Path, manifest: Manifest, kaggle: image.KaggleImage) -> tuple[str, ...]:
+    from kagglekit.rehearsal import installing
+
+    return installing.install(folder, manifest, kaggle)
 
 
 def _fake(options: argparse.Namespace) -> int:

@@ -92,11 +92,14 @@ def test_kill_at_ten_moments_leaves_the_old_or_the_new_bundle_whole(
     takes = time.monotonic() - started
     for moment in range(10):
         command = [sys.executable, "-c", BUILD, str(out), f"{moment % 2 + 1}.0", str(listed)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        # A group of its own: a uv or pip that outlives its parent would race with the next build.
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             time.sleep(takes * (0.35 + 0.14 * moment))
-            process.send_signal(signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
         made = check.check_bundle(out, tiny_image())
         assert {wheel.name for wheel in made.wheels} == {"asked", "helper"}
     bundle.build(["asked==1.0"], tiny_image(), out)

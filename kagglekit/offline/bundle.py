@@ -55,8 +55,9 @@ class _Share:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where wheels come from: a folder to work in, uv's date, wheels of an earlier bundle."""
+    """Where wheels come from: the stub, a new folder to work in, uv's date, earlier wheels."""
 
+    stub: resolve.Stub
     work: Path
     dated: Sequence[str]
     earlier: Sequence[Path]
@@ -99,7 +100,7 @@ def build(
     metadata = dataset.metadata(owner or _owner_of(out) or dataset.NO_OWNER, out.name)
     _refuse_foreign(out)
     dated = ["--exclude-newer", exclude_newer] if exclude_newer else []
-    with atomic.workplace(out) as work:
+    with atomic.workplace(out) as work, tools.scratch() as fast:
         folder = work / "bundle"
         folder.mkdir()
         own = []
@@ -111,7 +112,8 @@ def build(
             progress(
                 f"resolving for {one.name} (Python {one.python}, {len(one.packages)} packages)"
             )
-            source = _Source(work / f"image-{index}", dated, _earlier(out, one), progress)
+            stub = resolve.Stub.write(one, Path(fast, f"image-{index}"))
+            source = _Source(stub, work / f"image-{index}", dated, _earlier(out, one), progress)
             shares.append(_share(asked, own, one, source))
         for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
             shutil.copyfile(file, folder / file.name)
@@ -135,14 +137,13 @@ def _share(
                 hint="take the list in a fresh session, before anything is installed",
             )
     refuse_unseen_extras(asked, image)
-    work, dated = source.work, source.dated
-    stub = resolve.Stub.write(image, work)
+    stub, work, dated = source.stub, source.work, source.dated
     direct = [f"{each.name} @ {each.path.resolve().as_uri()}" for each in own]
     pins = resolve.missing([*map(str, asked), *direct], stub, dated)
     ours = {each.name for each in own}
     foreign = [pin for pin in pins if pin.name not in ours]
     fetched = work / "wheels"
-    fetched.mkdir()
+    fetched.mkdir(parents=True)
     ready = [(pin.name, pin.version) for pin in foreign if not pin.from_source]
     fetch.download(ready, image, fetched, work, dated, source.earlier)
     for pin in foreign:
@@ -182,7 +183,7 @@ def _write(
         (folder / lock).write_text("".join(f"{each.pin}\n" for each in share.wheels), "utf-8")
         for each in share.wheels:
             ours = each.name in {one.name for one in own}
-            why = "this project" if ours else share.needs.why(each.name)
+            why = manifest.OWN if ours else share.needs.why(each.name)
             entries[each.path.name] = _entry(each, why)
         targets.append(
             Target(

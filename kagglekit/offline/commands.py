@@ -1,21 +1,49 @@
 """The commands on bundles, each a parser and what it runs; `kagglekit` puts them beside its own."""
 
 import argparse
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from kagglekit.offline import command, image, probe
+from kagglekit.offline import check, command, image, probe
+from kagglekit.offline.image import KaggleImage
+from kagglekit.offline.manifest import Manifest
 
 Say = Callable[[str], None]
+Install = Callable[[Path, Manifest, KaggleImage], tuple[str, ...]]
 
 
-def add(commands: Any, say: Say) -> None:
-    """Add the commands to argparse's subparsers; `options.run(options)` returns the exit code."""
+def add(commands: Any, say: Say, install: Install) -> None:
+    """Add the commands to argparse's subparsers; `options.run(options)` returns the exit code.
+
+    Args:
+        commands: what `ArgumentParser.add_subparsers` gave.
+        say: is told each line.
+        install: installs a bundle in a replica, and returns what to tell.
+    """
     parser = commands.add_parser(
         "build", help="build the offline bundle: what the Kaggle image lacks"
     )
     command.add_arguments(parser)
     parser.set_defaults(run=lambda options: _build(options, say))
+
+    parser = commands.add_parser(
+        "check-bundle", help="prove without a network that a bundle installs on its images"
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the bundle")
+    parser.add_argument(
+        "--image",
+        action="append",
+        metavar="NAME|FILE",
+        help="a list that is not shipped, or one of several (default: those it was built for)",
+    )
+    parser.add_argument(
+        "--install",
+        action="store_true",
+        help="also install it, in a replica of each image, with no network",
+    )
+    parser.set_defaults(run=lambda options: _check(options, say, install))
 
     parser = commands.add_parser("images", help="list the Kaggle images whose versions are known")
     parser.set_defaults(run=lambda _: _images(say))
@@ -28,6 +56,23 @@ def add(commands: Any, say: Say) -> None:
 
 def _build(options: argparse.Namespace, say: Say) -> int:
     command.run(options, say)
+    return 0
+
+
+def _check(options: argparse.Namespace, say: Say, install: Install) -> int:
+    manifest = Manifest.read(options.folder)
+    for name in options.image or [target.image for target in manifest.targets]:
+        one = image.load(name)
+        started = time.perf_counter()
+        check.check_bundle(options.folder, one)
+        milliseconds = 1000 * (time.perf_counter() - started)
+        say(
+            f"{options.folder}: installs on {one.name} (Python {one.python}):"
+            f" {len(manifest.target(one.name).install)} wheels, proved in {milliseconds:.0f} ms"
+        )
+        if options.install:
+            for line in install(options.folder, manifest, one):
+                say(f"  {line}")
     return 0
 
 

@@ -17,7 +17,7 @@ purpose: the index's torch is another build than the image's, with other depende
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -83,9 +83,12 @@ class KaggleImage:
         """Return the list as a constraints file: what nothing in a bundle may change."""
         return "".join(f"{name}=={version}\n" for name, version in sorted(self._stubbed().items()))
 
-    def write_stub(self, folder: Path) -> None:
-        """Write the stub into `folder`, which is made if need be."""
+    def write_stub(self, folder: Path, only: Container[str] | None = None) -> None:
+        """Write the stub into `folder`, which is made if need be; all of it, or some names."""
+        folder.mkdir(parents=True, exist_ok=True)
         for name, version in self._stubbed().items():
+            if only is not None and name not in only:
+                continue
             info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
             info.mkdir(parents=True, exist_ok=True)
             metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"

@@ -20,6 +20,8 @@ from kagglekit.errors import BundleCheckError
 from kagglekit.offline import install
 
 FILE = install.MANIFEST
+OWN = "this project"
+"""Why a wheel is bundled that was built from a project of the user's."""
 
 
 @dataclass(frozen=True)

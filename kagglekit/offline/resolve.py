@@ -7,7 +7,7 @@ install is missing on Kaggle, and whatever it would have to replace is a conflic
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -72,9 +72,9 @@ class Stub:
     folder: Path
 
     @classmethod
-    def write(cls, image: KaggleImage, folder: Path) -> "Stub":
-        """Write the stub of `image` into the empty or missing `folder`."""
-        image.write_stub(folder / "site")
+    def write(cls, image: KaggleImage, folder: Path, only: Container[str] | None = None) -> "Stub":
+        """Write the stub of `image`, or of some of its packages, into the empty `folder`."""
+        image.write_stub(folder / "site", only)
         (folder / "constraints.txt").write_text(image.constraints(), encoding="utf-8")
         return cls(image, folder)
 
