@@ -122,6 +122,12 @@ class BundleCheckError(BundleError):
     exit_code = 18
 
 
+class WeightsError(BundleError):
+    """Pretrained weights could not be recorded, or are not where a model looks for them."""
+
+    exit_code = 19
+
+
 class RehearsalError(KagglekitError):
     """A rehearsal could not be carried out (not: its notebook failed, which is a verdict)."""
 

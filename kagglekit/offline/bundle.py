@@ -26,6 +26,7 @@ from kagglekit.offline import (
     tools,
     wheel,
 )
+from kagglekit.offline import weights as recording
 from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Manifest, Target, WheelEntry
 from kagglekit.offline.needs import Needs
@@ -71,6 +72,7 @@ def build(
     project: Path | Sequence[Path] = (),
     *,
     owner: str | None = None,
+    weights: str | None = None,
     exclude_newer: str | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Bundle:
@@ -86,6 +88,7 @@ def build(
         project: a folder with a `pyproject.toml` whose wheel is bundled too, or a wheel; one or
             several. A package of that name on the index is never looked at.
         owner: Kaggle user name; without it, the one of the earlier bundle is kept.
+        weights: a model factory, "models.py:make", whose downloads are bundled too.
         exclude_newer: date such as "2026-11-01": what the index got later does not count.
         progress: is told each step, in a line.
 
@@ -117,6 +120,9 @@ def build(
             shares.append(_share(asked, own, one, source))
         for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
             shutil.copyfile(file, folder / file.name)
+        if weights is not None:
+            progress(f"recording the weights of {weights}")
+            recording.record(weights, folder)
         made = _write(folder, asked, shares, own, metadata)
         for one in images:
             progress(f"proving it offline against {one.name}")
@@ -204,6 +210,7 @@ def _write(
             name: install.sha256_of(folder / name)
             for name in sorted([INSTALLER, *(target.lock for target in targets)])
         },
+        weights=recording.hashes(folder),
     )
     (folder / manifest.FILE).write_text(made.to_json(), encoding="utf-8")
     return made
@@ -248,6 +255,7 @@ def _refuse_foreign(out: Path) -> None:
     if (out / manifest.FILE).is_file():
         earlier = Manifest.read(out)
         known = {manifest.FILE, dataset.FILE, *earlier.files, *(w.file for w in earlier.wheels)}
+        known |= {name.split("/")[0] for name in earlier.weights}
         foreign = [name for name in foreign if name not in known]
     if foreign:
         raise BundleError(

@@ -34,7 +34,7 @@ def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
     target = manifest.target(image.name)
     problems = [
         *install.damage(folder, asdict(manifest)),
-        *dataset.file_name_problems(path.name for path in sorted(folder.iterdir())),
+        *dataset.file_name_problems(path.name for path in sorted(folder.rglob("*"))),
         *_metadata_problems(folder / dataset.FILE),
     ]
     if not problems:  # only then are these the files that were built

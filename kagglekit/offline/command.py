@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from kagglekit.offline import bundle, dataset, image, notebook, requirements
+from kagglekit.offline import bundle, dataset, image, notebook, requirements, runtime
 from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.manifest import Target
 
@@ -26,6 +26,13 @@ if not found:
     raise FileNotFoundError("attach the dataset {slug} to this notebook")
 _ = runpy.run_path(found[0], run_name="__main__")"""
 """A notebook's first cell; `{slug}` is the dataset's. It knows both layouts of Kaggle's mounts."""
+
+
+ACTIVATE = """\
+from kagglekit import offline
+
+_ = offline.activate()  # the bundled weights; before torch, timm or smp is imported"""
+"""Follows the first cell where the bundle has weights."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="the dataset folder to write (default: wheels/kagglekit-offline)",
     )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE.py:FUNCTION",
+        help="call this model factory once, and bundle the pretrained weights that it downloads",
+    )
     parser.add_argument("--owner", metavar="NAME", help="your Kaggle user name")
     parser.add_argument(
         "--exclude-newer",
@@ -85,6 +97,7 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> Bundle:
         arguments.out,
         [*_own_project(), *arguments.project],
         owner=arguments.owner,
+        weights=arguments.weights,
         exclude_newer=arguments.exclude_newer,
         progress=say,
     )
@@ -123,6 +136,8 @@ def summary(built: Bundle) -> str:
     for wheel in made.wheels:
         pin = f"{wheel.name} {wheel.version}"
         lines.append(f"  {pin:{width}}  {_megabytes(wheel.size):>8}  {wheel.why}")
+    sizes = {name: (built.folder / name).stat().st_size for name in made.weights}
+    lines += [f"  {name}  {_megabytes(size)}" for name, size in sizes.items()]
     for target in made.targets:
         lines += ["", *_already(target)]
     return "\n".join([*lines, "", *_next_steps(folder)])
@@ -145,6 +160,8 @@ def _next_steps(folder: Path) -> list[str]:
         "",
         FIRST_CELL.format(slug=folder.name),
     ]
+    if (folder / runtime.FOLDER).is_dir():
+        steps += ["", ACTIVATE]
     if dataset.NO_OWNER in metadata.read_text(encoding="utf-8"):
         steps.insert(0, f"first put your Kaggle user name into {metadata}, or give --owner")
     return steps
