@@ -132,3 +132,9 @@ class RehearsalError(KagglekitError):
     """A rehearsal could not be carried out (not: its notebook failed, which is a verdict)."""
 
     exit_code = 20
+
+
+class UploadError(BundleError):
+    """The `kaggle` command is missing or failed, or Kaggle would refuse what it is to send."""
+
+    exit_code = 22

@@ -51,6 +51,8 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    build       build the offline bundle: what the Kaggle image lacks\n"
         "    check-bundle\n"
         "                prove without a network that a bundle installs on its images\n"
+        "    upload      upload a bundle as a private dataset of yours\n"
+        "    push        push a notebook: internet off, T4, image pinned, bundle attached\n"
         "    images      list the Kaggle images whose versions are known\n"
         "    probe       print a cell that lists the Kaggle image it runs in, for --image FILE\n"
         "    fake        make a competition folder out of synthetic images\n"

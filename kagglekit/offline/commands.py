@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kagglekit.offline import check, command, image, probe
+from kagglekit.offline import check, command, image, probe, upload
 from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Manifest
 
@@ -45,6 +45,17 @@ def add(commands: Any, say: Say, install: Install) -> None:
     )
     parser.set_defaults(run=lambda options: _check(options, say, install))
 
+    parser = commands.add_parser("upload", help="upload a bundle as a private dataset of yours")
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the bundle")
+    parser.add_argument("--dry-run", action="store_true", help="only print the commands")
+    parser.set_defaults(run=lambda options: _upload(options, say))
+
+    parser = commands.add_parser(
+        "push", help="push a notebook: internet off, T4, image pinned, bundle attached"
+    )
+    _push_arguments(parser)
+    parser.set_defaults(run=lambda options: _push(options, say))
+
     parser = commands.add_parser("images", help="list the Kaggle images whose versions are known")
     parser.set_defaults(run=lambda _: _images(say))
 
@@ -52,6 +63,39 @@ def add(commands: Any, say: Say, install: Install) -> None:
         "probe", help="print a cell that lists the Kaggle image it runs in, for --image FILE"
     )
     parser.set_defaults(run=lambda _: _probe(say))
+
+
+def _push_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="an .ipynb file")
+    parser.add_argument("--competition", required=True, metavar="SLUG")
+    parser.add_argument(
+        "--bundle", required=True, type=Path, metavar="DIR", help="attach it; its owner is yours"
+    )
+    for option, what in (("--attach", "a further dataset"), ("--kernel", "a notebook's output")):
+        parser.add_argument(
+            option, action="append", default=[], metavar="OWNER/SLUG", help=f"attach {what}"
+        )
+    parser.add_argument("--cpu", action="store_true", help="no GPU (default: T4 x2)")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would be sent")
+
+
+def _upload(options: argparse.Namespace, say: Say) -> int:
+    upload.upload(options.folder, say, dry_run=options.dry_run)
+    return 0
+
+
+def _push(options: argparse.Namespace, say: Say) -> int:
+    name = upload.dataset_of(options.bundle)
+    kernel = upload.Kernel(
+        options.notebook,
+        name.split("/")[0],
+        options.competition,
+        datasets=(name, *options.attach),
+        kernels=tuple(options.kernel),
+        gpu=not options.cpu,
+    )
+    upload.push(kernel, say, dry_run=options.dry_run)
+    return 0
 
 
 def _build(options: argparse.Namespace, say: Say) -> int:
