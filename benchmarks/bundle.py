@@ -3,9 +3,9 @@
     uv run python benchmarks/bundle.py [--install] [--out benchmarks/results/bundle.md]
 
 For each Kaggle image and each list: the build with empty caches (cold) and again (warm), the
-offline proof, and with --install `install.py` in a replica with no network. Beside it what
-`pip download` of the same list would fetch, told by uv and not downloaded (sizes as the package
-index tells them, "?" where it tells none).
+closure alone and the whole of check-bundle, and with --install `install.py` in a replica with no
+network. Beside it what `pip download` of the same list would fetch, told by uv and not downloaded
+(sizes as the package index tells them, "?" where it tells none).
 """
 
 import argparse
@@ -18,16 +18,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kagglekit.errors import KagglekitError
-from kagglekit.offline import bundle, check, command, image, notebook, requirements, tools
+from kagglekit.offline import bundle, check, command, image, notebook, requirements, tools, wheel
 from kagglekit.offline.resolve import target_arguments
 from kagglekit.rehearsal import installing
 
 ROOT = command.CHECKOUT
 IMAGES = ("kaggle-2026-06-gpu", "kaggle-2026-06-cpu", "colab-2026-08-gpu")
 HEAD = (
-    "| image | list | wheels | MiB | cold s | warm s | proof ms | install s"
-    " | naive wheels | naive MiB |\n"
-    "|---|---|---|---|---|---|---|---|---|---|"
+    "| image | list | wheels | MiB | cold s | warm s | closure ms | whole check ms"
+    " | install s | naive wheels | naive MiB |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -54,12 +54,17 @@ def ours(kaggle: image.KaggleImage, wanted: list[str], out: Path, install: bool)
     check.check_bundle(out, kaggle)
     proof = 1000 * (time.perf_counter() - started)
     made = built.manifest
+    wheels = [wheel.read(out / each.file) for each in made.wheels]
+    started = time.perf_counter()
+    check.closure_problems(out, wheels, made.target(kaggle.name), kaggle)
+    closure = 1000 * (time.perf_counter() - started)
     told = installing.install(out, made, kaggle)[0] if install else ""
     [installed] = re.findall(r": ([\d.]+) s; again", told) or [""]
     return [
         str(len(made.wheels)),
         f"{made.size / 2**20:.2f}",
         *(f"{each:.1f}" for each in seconds),
+        f"{closure:.0f}",
         f"{proof:.0f}",
         installed,
     ]
@@ -73,8 +78,8 @@ def naive(kaggle: image.KaggleImage, wanted: Sequence[str], work: Path) -> list[
     if done.returncode:
         return ["none", "no solution"]
     packages = tomllib.loads((work / "pylock.toml").read_text())["packages"]
-    wheels = [wheel for package in packages for wheel in package.get("wheels", [])[:1]]
-    sizes = [wheel["size"] for wheel in wheels if "size" in wheel]
+    wheels = [each for package in packages for each in package.get("wheels", [])[:1]]
+    sizes = [each["size"] for each in wheels if "size" in each]
     told = f"{sum(sizes) / 2**20:.0f}" if len(sizes) == len(wheels) else "?"
     return [str(len(wheels)), told]
 
@@ -97,7 +102,7 @@ def main() -> None:
                 try:
                     cells = ours(kaggle, wanted, work / "kagglekit-offline", options.install)
                 except KagglekitError as error:
-                    cells = ["refused", str(error).splitlines()[0], "", "", "", ""]
+                    cells = ["refused", str(error).splitlines()[0], "", "", "", "", ""]
                 row = f"| {' | '.join([name, title, *cells, *naive(kaggle, wanted, work)])} |"
                 os.environ.clear()
                 os.environ.update(saved)

@@ -42,7 +42,7 @@ def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
         ours = [folder / each.file for each in manifest.wheels if each.why == OWN]
         problems += secrets.problems(folder, ours)
         problems += _lock_problems(folder, manifest, target)
-        problems = problems or _closure_problems(folder, wheels, target, image)
+        problems = problems or closure_problems(folder, wheels, target, image)
     if problems:
         raise BundleCheckError(
             f"the bundle `{folder}` cannot be installed on {image.name}",
@@ -83,7 +83,7 @@ def _read(folder: Path, manifest: Manifest) -> tuple[list[Wheel], list[str]]:
     return wheels, problems
 
 
-def _closure_problems(
+def closure_problems(
     folder: Path, wheels: Sequence[Wheel], target: Target, image: KaggleImage
 ) -> list[str]:
     """Let uv install from the folder alone onto the image's stub, as Kaggle will."""
