@@ -1,68 +1,115 @@
-"""The bundle beside what `pip download` would fetch: wheels, bytes, seconds.
+"""Bundles beside the naive way: wheels, bytes, seconds; one command, a row as soon as it is known.
 
-    uv run python benchmarks/bundle.py
+    uv run python benchmarks/bundle.py [--install] [--out benchmarks/results/bundle.md]
 
-Builds the default bundle for every shipped Kaggle image, with empty caches (cold) and again
-(warm), times the offline proof, and lets uv tell what a plain download of
-segmentation-models-pytorch with all that it needs would be. That is not downloaded: the sizes are
-those that the package index tells, and where it tells none, the table says so.
+For each Kaggle image and each list: the build with empty caches (cold) and again (warm), the
+closure alone and the whole of check-bundle, and with --install `install.py` in a replica with no
+network. Beside it what `pip download` of the same list would fetch, told by uv and not downloaded
+(sizes as the package index tells them, "?" where it tells none).
 """
 
+import argparse
 import os
+import re
 import tempfile
 import time
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
-from kagglekit.offline import bundle, check, command, image, tools
+from kagglekit.errors import KagglekitError
+from kagglekit.offline import bundle, check, command, image, notebook, requirements, tools, wheel
 from kagglekit.offline.resolve import target_arguments
+from kagglekit.rehearsal import installing
 
-NAIVE = "segmentation-models-pytorch"
 ROOT = command.CHECKOUT
+IMAGES = ("kaggle-2026-06-gpu", "kaggle-2026-06-cpu", "colab-2026-08-gpu")
+HEAD = (
+    "| image | list | wheels | MiB | cold s | warm s | closure ms | whole check ms"
+    " | install s | naive wheels | naive MiB |\n"
+    "|---|---|---|---|---|---|---|---|---|---|---|"
+)
 
 
-def ours(kaggle: image.KaggleImage, out: Path) -> str:
-    """Build twice and prove; return a row of the table."""
+def lists() -> dict[str, list[str]]:
+    """Return what is bundled, by name."""
+    default = [str(line) for line in requirements.read(ROOT / "wheels" / "requirements.in")]
+    submit = notebook.distributions(ROOT / "notebooks" / "hubmap_kidney_submit.ipynb")
+    return {
+        "default": default,
+        "+ monai zarr imagecodecs ttach": [*default, "monai", "zarr", "imagecodecs", "ttach"],
+        "smp 0.5.0": ["segmentation-models-pytorch==0.5.0"],
+        "notebook": [name for name in submit if name != "kagglekit"],
+    }
+
+
+def ours(kaggle: image.KaggleImage, wanted: list[str], out: Path, install: bool) -> list[str]:
+    """Build twice, prove, and install; return the cells."""
     seconds = []
     for _ in range(2):
         started = time.perf_counter()
-        built = bundle.build(ROOT / "wheels" / "requirements.in", kaggle, out, ROOT)
+        built = bundle.build(wanted, kaggle, out, ROOT)
         seconds.append(time.perf_counter() - started)
     started = time.perf_counter()
     check.check_bundle(out, kaggle)
-    proof = time.perf_counter() - started
+    proof = 1000 * (time.perf_counter() - started)
     made = built.manifest
-    return (
-        f"| {kaggle.name} | {len(made.wheels)} | {made.size / 2**20:.2f} |"
-        f" {seconds[0]:.1f} | {seconds[1]:.1f} | {1000 * proof:.0f} |"
-    )
+    wheels = [wheel.read(out / each.file) for each in made.wheels]
+    started = time.perf_counter()
+    check.closure_problems(out, wheels, made.target(kaggle.name), kaggle)
+    closure = 1000 * (time.perf_counter() - started)
+    told = installing.install(out, made, kaggle)[0] if install else ""
+    [installed] = re.findall(r": ([\d.]+) s; again", told) or [""]
+    return [
+        str(len(made.wheels)),
+        f"{made.size / 2**20:.2f}",
+        *(f"{each:.1f}" for each in seconds),
+        f"{closure:.0f}",
+        f"{proof:.0f}",
+        installed,
+    ]
 
 
-def naive(kaggle: image.KaggleImage, work: Path) -> str:
-    """Let uv resolve with nothing subtracted; return a row of the table."""
-    (work / "naive.in").write_text(f"{NAIVE}\n")
-    command = [tools.find_uv(), "pip", "compile", "--quiet", "naive.in", "-o", "pylock.toml"]
-    done = tools.call([*command, *target_arguments(kaggle)], cwd=work)
+def naive(kaggle: image.KaggleImage, wanted: Sequence[str], work: Path) -> list[str]:
+    """Let uv resolve with nothing subtracted; return the cells."""
+    (work / "naive.in").write_text("\n".join(wanted))
+    line = [tools.find_uv(), "pip", "compile", "--quiet", "naive.in", "-o", "pylock.toml"]
+    done = tools.call([*line, *target_arguments(kaggle)], cwd=work)
     if done.returncode:
-        raise SystemExit(done.stderr)
+        return ["none", "no solution"]
     packages = tomllib.loads((work / "pylock.toml").read_text())["packages"]
-    wheels = [wheel for package in packages for wheel in package["wheels"]]
-    sizes = [wheel["size"] for wheel in wheels if "size" in wheel]
-    told = f"{sum(sizes) / 2**20:.0f}" if len(sizes) == len(wheels) else "not told by this index"
-    return f"| `pip download {NAIVE}`, Python {kaggle.python} | {len(wheels)} | {told} | | | |"
+    wheels = [each for package in packages for each in package.get("wheels", [])[:1]]
+    sizes = [each["size"] for each in wheels if "size" in each]
+    told = f"{sum(sizes) / 2**20:.0f}" if len(sizes) == len(wheels) else "?"
+    return [str(len(wheels)), told]
 
 
 def main() -> None:
-    """Print the table."""
-    print("| | wheels | MiB | cold build s | warm build s | proof ms |")
-    print("|---|---|---|---|---|---|")
-    for name in image.names():
-        with tempfile.TemporaryDirectory() as scratch:
-            work = Path(scratch)
-            os.environ |= {"UV_CACHE_DIR": f"{work}/uv", "PIP_CACHE_DIR": f"{work}/pip"}
-            print(ours(image.load(name), work / "kagglekit-offline"), flush=True)
-            if name.endswith("-gpu"):
-                print(naive(image.load(name), work), flush=True)
+    """Print the table, and keep it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--install", action="store_true")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    rows = [HEAD]
+    print(HEAD, flush=True)
+    for name in IMAGES:
+        kaggle = image.load(name)
+        for title, wanted in lists().items():
+            with tempfile.TemporaryDirectory() as scratch:
+                work = Path(scratch)
+                saved = dict(os.environ)
+                os.environ |= {"UV_CACHE_DIR": f"{work}/uv", "PIP_CACHE_DIR": f"{work}/pip"}
+                try:
+                    cells = ours(kaggle, wanted, work / "kagglekit-offline", options.install)
+                except KagglekitError as error:
+                    cells = ["refused", str(error).splitlines()[0], "", "", "", "", ""]
+                row = f"| {' | '.join([name, title, *cells, *naive(kaggle, wanted, work)])} |"
+                os.environ.clear()
+                os.environ.update(saved)
+            rows.append(row)
+            print(row, flush=True)
+    if options.out:
+        options.out.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from kagglekit import __version__
 from kagglekit.errors import KagglekitError
-from kagglekit.offline import command as offline
+from kagglekit.offline import commands as offline
 from kagglekit.offline import image
+from kagglekit.offline.manifest import Manifest
 
 _DESCRIPTION = "From a trained segmentation model to a Kaggle score, proved on your own machine."
 
@@ -67,11 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_rehearse)
 
-    command = commands.add_parser(
-        "build", help="build the offline bundle: what the Kaggle image lacks"
-    )
-    offline.add_arguments(command)
-    command.set_defaults(run=_build)
+    offline.add(commands, lambda line: print(line, flush=True), _install)
 
     command = commands.add_parser("fake", help="make a competition folder out of synthetic images")
     command.add_argument("competition", metavar="SLUG")
@@ -129,9 +126,10 @@ def _rehearse(options: argparse.Namespace) -> int:
     return 0 if report.passed else FAILED_VERDICT
 
 
-def _build(options: argparse.Namespace) -> int:
-    offline.run(options, lambda line: print(line, flush=True))
-    return 0
+def _install(folder: Path, manifest: Manifest, kaggle: image.KaggleImage) -> tuple[str, ...]:
+    from kagglekit.rehearsal import installing
+
+    return installing.install(folder, manifest, kaggle)
 
 
 def _fake(options: argparse.Namespace) -> int:

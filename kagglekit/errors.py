@@ -128,7 +128,19 @@ class BundleCheckError(BundleError):
     exit_code = 18
 
 
+class WeightsError(BundleError):
+    """Pretrained weights could not be recorded, or are not where a model looks for them."""
+
+    exit_code = 19
+
+
 class RehearsalError(KagglekitError):
     """A rehearsal could not be carried out (not: its notebook failed, which is a verdict)."""
 
     exit_code = 20
+
+
+class UploadError(BundleError):
+    """The `kaggle` command is missing or failed, or Kaggle would refuse what it is to send."""
+
+    exit_code = 22

@@ -47,14 +47,20 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "\n"
         "positional arguments:\n"
         "  COMMAND\n"
-        "    rehearse  run a notebook as Kaggle will, with no network, and judge its submission\n"
-        "    build     build the offline bundle: what the Kaggle image lacks\n"
-        "    fake      make a competition folder out of synthetic images\n"
-        "    check     list everything wrong with a submission.csv, and how train.csv is written\n"
+        "    rehearse    run a notebook as Kaggle will, with no network, and judge its submission\n"
+        "    build       build the offline bundle: what the Kaggle image lacks\n"
+        "    check-bundle\n"
+        "                prove without a network that a bundle installs on its images\n"
+        "    upload      upload a bundle as a private dataset of yours\n"
+        "    push        push a notebook: internet off, T4, image pinned, bundle attached\n"
+        "    images      list the Kaggle images whose versions are known\n"
+        "    probe       print a cell that lists the Kaggle image it runs in, for --image FILE\n"
+        "    fake        make a competition folder out of synthetic images\n"
+        "    check       list everything wrong with a submission.csv, and how train.csv is written\n"
         "\n"
         "options:\n"
-        "  -h, --help  show this help message and exit\n"
-        "  --version   show program's version number and exit\n"
+        "  -h, --help    show this help message and exit\n"
+        "  --version     show program's version number and exit\n"
     )
 
 
@@ -207,7 +213,7 @@ class TestBuild:
             seen.append(arguments)
             say("two wheels")
 
-        monkeypatch.setattr(cli.offline, "run", build)
+        monkeypatch.setattr(cli.offline.command, "run", build)
         assert cli.main(["build", "--image", "a", "--image", "b", "--owner", "me"]) == 0
         assert capsys.readouterr() == ("two wheels\n", "")
         assert (seen[0].image, seen[0].owner) == (["a", "b"], "me")

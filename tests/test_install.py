@@ -1,6 +1,7 @@
 import ast
 import json
 import shutil
+import stat
 import subprocess
 import sys
 import zipfile
@@ -93,11 +94,79 @@ def test_a_wheel_too_many(made: Path) -> None:
 
 def test_no_bundle_at_all(tmp_path: Path) -> None:
     with pytest.raises(install.InstallError) as caught:
-        install.find_bundle(tmp_path)
+        install.find_bundle(tmp_path, tmp_path)
     assert str(caught.value) == (
         f"no kagglekit-bundle.json in {tmp_path} or in a folder of it\n"
         "hint: attach the whole dataset that build_offline.py made"
     )
+
+
+def hostile_zip(path: Path, name: str) -> None:
+    """A zip file with one good member and one of the kind that `name` says."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("good.txt", "good")
+        member = zipfile.ZipInfo({"twice": "GOOD.txt"}.get(name, name))
+        if name in ("link", "device"):
+            kind = stat.S_IFLNK if name == "link" else stat.S_IFCHR
+            member.external_attr = (kind | 0o777) << 16
+        member.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(member, b"0" * 5_000_000 if name == "bomb" else b"../../outside")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("../evil.txt", "`../evil.txt` leads out of its folder"),
+        ("a/../../evil.txt", "`a/../../evil.txt` leads out of its folder"),
+        ("/etc/evil.txt", "`/etc/evil.txt` leads out of its folder"),
+        ("C:evil.txt", "`C:evil.txt` leads out of its folder"),
+        ("a\\..\\evil.txt", "`a\\..\\evil.txt` leads out of its folder"),
+        ("link", "`link` is a link or a device, not a file"),
+        ("device", "`device` is a link or a device, not a file"),
+        ("twice", "`GOOD.txt` is there twice (upper and lower case do not count)"),
+        ("bomb", "`bomb` unpacks to more than 200 times its size"),
+    ],
+)
+def test_a_zip_with_members_that_are_not_safe(tmp_path: Path, name: str, said: str) -> None:
+    start, scratch = tmp_path / "in" / "put", tmp_path / "scr" / "atch"
+    start.mkdir(parents=True)
+    scratch.mkdir(parents=True)
+    hostile_zip(start / "wheels.zip", name)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(install.InstallError) as caught:
+        install.find_bundle(start, scratch)
+    assert str(caught.value) == f"{start / 'wheels.zip'} is not safe to unpack\n  - {said}"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_zip_with_too_many_members() -> None:
+    members = [zipfile.ZipInfo(str(number)) for number in range(100_001)]
+    assert install.member_problems(members) == ["it has more than 100,000 members"]
+
+
+def test_a_zip_that_was_cut_short(tmp_path: Path) -> None:
+    (tmp_path / "wheels.zip").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(install.InstallError, match="cannot be unpacked: File is not a zip file"):
+        install.find_bundle(tmp_path, tmp_path / "scratch")
+
+
+@pytest.mark.parametrize(
+    ("capability", "architectures", "runs"),
+    [
+        ("6.0", "sm_70 sm_75 sm_80 sm_86 sm_90 sm_100 sm_120", False),
+        ("7.5", "sm_70 sm_75 sm_80 sm_86 sm_90 sm_100 sm_120", True),
+        ("8.9", "sm_70 sm_75 sm_80 sm_86 sm_90 sm_100 sm_120", True),
+        ("12.0", "sm_70 sm_75 sm_80 sm_86 sm_90 sm_100 sm_120", True),
+        ("10.3", "sm_70 sm_120", False),
+        ("7.0", "sm_75", False),
+        ("9.0", "sm_90a", True),
+        ("12.1", "sm_70 compute_120", True),
+        ("6.1", "compute_70", False),
+        ("7.5", "", False),
+    ],
+)
+def test_which_gpus_a_torch_runs_on(capability: str, architectures: str, runs: bool) -> None:
+    assert install.runs_on(capability, architectures.split()) is runs
 
 
 MINOR = sys.version_info.minor

@@ -1,8 +1,10 @@
 """install.py for real: in a clean environment of Kaggle's Python, without network if possible."""
 
 import os
+import platform
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from kagglekit.offline import bundle, tools
 from tests.wheels_factory import TINY_LIST, make_parts, make_wheel, tiny_image, use_index
 
 PYTHON = Path.home() / ".pyenv" / "versions" / "3.12.1" / "bin" / "python"
+GLIBC = platform.libc_ver()[1]
 FIRST_CELL = """
 import runpy, sys
 for name in sys.argv[2:]:
@@ -126,6 +129,21 @@ def test_a_bundle_one_folder_deeper(kernel: Path, made: Path) -> None:
 
 
 @needs_python
+@pytest.mark.parametrize("everything", [True, False])
+def test_a_bundle_whose_wheels_came_as_one_zip(kernel: Path, made: Path, everything: bool) -> None:
+    packed = [path for path in made.iterdir() if everything or path.suffix == ".whl"]
+    with zipfile.ZipFile(made / "archive.zip", "w") as archive:
+        for path in packed:
+            archive.write(path, f"my-bundle/{path.name}")
+    for path in packed:
+        if path.name != "install.py":
+            path.unlink()
+    done = run(kernel, made / "install.py")
+    assert done.returncode == 0, done.stderr
+    assert installed(kernel) == COMPLETE
+
+
+@needs_python
 def test_read_only_input(kernel: Path, made: Path) -> None:
     for path in made.iterdir():
         path.chmod(0o444)
@@ -200,7 +218,7 @@ def test_the_image_lacks_what_the_bundle_counts_on(kernel: Path, made: Path) -> 
     assert refused(kernel, made / "install.py", left={"opencv_python-4.13.0.92"}) == (
         "this Kaggle image lacks what the bundle counts on; nothing was installed\n"
         "  - `there` is not installed (the image had 1.5)\n"
-        "hint: rebuild the bundle for the image that this notebook runs on: --image NAME\n"
+        "hint: rebuild it for this notebook's image: --image NAME (`kagglekit images` lists them)\n"
     )
 
 
@@ -210,7 +228,7 @@ def test_drift_within_what_the_wheels_allow(kernel: Path, made: Path, tmp_path: 
     put(kernel, make_wheel(tmp_path / "drifted", "there", "1.6"))
     done = run(kernel, made / "install.py")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[3] == "drift      `there` is 1.6 (the image had 1.5)"
+    assert done.stdout.splitlines()[3] == "drift      harmless: `there` is 1.6 (the image had 1.5)"
 
 
 @needs_python
@@ -263,9 +281,10 @@ def test_a_python_that_the_wheels_do_not_fit(
     out = tmp_path / "my-bundle"
     bundle.build(["asked"], newer, out)
     assert refused(kernel, out / "install.py") == (
-        "the bundle does not fit Python 3.12, which runs here; nothing was installed\n"
-        "  - built for newer: Python 3.13\n"
-        "hint: rebuild it for this notebook's image: --image NAME\n"
+        f"the bundle does not fit this kernel, which runs Python 3.12, glibc {GLIBC};"
+        " nothing was installed\n"
+        "  - built for newer: Python 3.13, glibc 2.35\n"
+        "hint: rebuild it for this notebook's image: --image NAME (`kagglekit images` lists them)\n"
     )
 
 
@@ -282,3 +301,51 @@ def test_of_several_images_the_one_that_fits(
     done = run(kernel, out / "install.py")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].endswith(" for tiny, Python 3.12")
+
+
+@needs_python
+@pytest.mark.skipif(GLIBC >= "2.40", reason="this machine's glibc is as new as the test's")
+def test_a_glibc_that_is_too_old(
+    kernel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = use_index(monkeypatch, tmp_path / "index")
+    make_wheel(index, "asked", tag="cp312-cp312-manylinux_2_40_x86_64")
+    newer = tiny_image(TINY_LIST.replace("glibc: 2.35", "glibc: 2.40"), "newer")
+    out = tmp_path / "my-bundle"
+    bundle.build(["asked"], newer, out)
+    said = refused(kernel, out / "install.py").splitlines()
+    assert said[1] == "  - built for newer: Python 3.12, glibc 2.40"
+
+
+def fake_gpu(kernel: Path, capability: str, name: str) -> None:
+    """Give the kernel an nvidia-smi with that GPU, and a torch that was compiled for others."""
+    program = kernel.with_name("nvidia-smi")
+    program.write_text(f"#!/bin/sh\necho '{capability}, {name}'\n")
+    program.chmod(0o755)
+    body = "class cuda:\n    get_arch_list = staticmethod(lambda: ['sm_70', 'sm_75'])\n"
+    put(kernel, make_wheel(kernel.parent, "torch", "2.10.0", body=body))
+
+
+@needs_python
+@pytest.mark.parametrize(
+    ("capability", "name", "fine"), [("6.0", "Tesla P100-PCIE-16GB", False), ("7.5", "T4", True)]
+)
+def test_a_gpu_that_torch_was_not_compiled_for(
+    kernel: Path,
+    made: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capability: str,
+    name: str,
+    fine: bool,
+) -> None:
+    fake_gpu(kernel, capability, name)
+    monkeypatch.setenv("PATH", f"{kernel.parent}:{os.environ['PATH']}")
+    if fine:
+        assert run(kernel, made / "install.py").returncode == 0
+        return
+    assert refused(kernel, made / "install.py", left={*IMAGE_ONLY, "torch-2.10.0"}) == (
+        "torch has no code for this session's Tesla P100-PCIE-16GB (compute capability 6.0);"
+        " nothing was installed\n"
+        "  - torch was compiled for sm_70 sm_75\n"
+        "hint: choose the accelerator GPU T4 x2 in the notebook's settings\n"
+    )

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import json
 import stat
@@ -19,6 +20,7 @@ from kagglekit.errors import (
 )
 from kagglekit.offline import bundle, install, tools
 from kagglekit.offline.image import KaggleImage
+from tests import local_index
 from tests.wheels_factory import (
     TINY_LIST,
     make_project,
@@ -190,15 +192,75 @@ def test_conflict_with_an_opencv_under_another_name(index: Path, out: Path) -> N
 
 
 def test_source_only(index: Path, out: Path) -> None:
-    make_sdist(index, "onlysource")
+    make_sdist(index, "onlysource", buildable=False)
     with pytest.raises(NoWheelError) as caught:
         bundle.build(["onlysource"], tiny_image(), out)
     assert caught.value.exit_code == 13
     assert str(caught.value).splitlines()[0] == (
         "something has no wheel for tiny (Python 3.12, glibc 2.35)"
     )
-    assert "onlysource==1.0 has no usable wheels" in str(caught.value)
+    assert "Failed to download and build `onlysource==1.0`" in str(caught.value)
     assert nothing_written(out)
+
+
+def test_a_source_package_becomes_a_wheel(index: Path, out: Path) -> None:
+    make_wheel(index, "asked", requires=["onlysource>=1"])
+    make_wheel(index, "there", "9.0")
+    make_sdist(index, "onlysource", "1.1", requires=["deep", "there"])
+    make_sdist(index, "deep")
+    make_sdist(index, "asked", "2.0")  # newer, but the wheel of 1.0 needs no building
+    told: list[str] = []
+    built = bundle.build(["asked"], tiny_image(), out, progress=told.append)
+    assert built.manifest.targets[0].install == (
+        "deep-1.0-py3-none-any.whl",
+        "onlysource-1.1-py3-none-any.whl",
+        "asked-1.0-py3-none-any.whl",
+    )
+    assert "building onlysource 1.1, which exists only as source" in told
+    assert not list(out.glob("*.tar.gz"))
+
+
+def test_a_source_package_with_compiled_code(index: Path, out: Path) -> None:
+    make_sdist(index, "fast", tag="cp311-cp311-linux_x86_64")
+    with pytest.raises(NoWheelError) as caught:
+        bundle.build(["fast"], tiny_image(), out)
+    assert str(caught.value) == (
+        "the wheel of `fast`, which exists only as source, holds compiled code of this machine"
+        " (`fast-1.0-cp311-cp311-linux_x86_64.whl`)\n"
+        "hint: build it in a Kaggle notebook with internet (`!pip wheel --no-deps fast`), download"
+        " the wheel, and give it with --project FILE.whl"
+    )
+    assert nothing_written(out)
+
+
+@pytest.mark.parametrize("member", ["../../evil.py", "/tmp/evil-of-kagglekit.py"])
+def test_a_source_package_that_unpacks_elsewhere(index: Path, out: Path, member: str) -> None:
+    make_sdist(index, "evil", members=[member])
+    with contextlib.suppress(NoWheelError):  # refused, or unpacked without that member
+        bundle.build(["evil"], tiny_image(), out)
+    assert not Path("/tmp/evil-of-kagglekit.py").exists()
+    assert not list(out.parent.parent.rglob("evil.py"))
+
+
+def test_the_way_out_for_compiled_code(index: Path, out: Path, tmp_path: Path) -> None:
+    from_kaggle = make_wheel(tmp_path, "fast", tag="cp312-cp312-linux_x86_64")
+    built = bundle.build(["fast"], tiny_image(), out, from_kaggle)
+    assert [wheel.file for wheel in built.manifest.wheels] == [from_kaggle.name]
+
+
+def test_several_projects_and_their_names_on_the_index(
+    tmp_path: Path, index: Path, out: Path
+) -> None:
+    make_wheel(index, "secret_utils", "99.0", body="stolen = True\n")
+    make_wheel(index, "mine", "99.0", body="stolen = True\n")
+    make_wheel(index, "asked", requires=["secret-utils"])
+    projects = [
+        make_project(tmp_path / "one", requires=["secret-utils>=1"]),
+        make_project(tmp_path / "two", "secret_utils"),
+    ]
+    built = bundle.build(["asked"], tiny_image(), out, projects)
+    versions = {wheel.name: wheel.version for wheel in built.manifest.wheels}
+    assert versions == {"asked": "1.0", "mine": "1.0", "secret-utils": "1.0"}
 
 
 @pytest.mark.parametrize(
@@ -350,3 +412,32 @@ def test_a_folder_with_other_files_is_left_alone(index: Path, out: Path) -> None
 def test_a_folder_name_that_is_no_slug(index: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleCheckError, match="slug `My_Bundle` may hold lower-case"):
         bundle.build([], tiny_image(), tmp_path / "My_Bundle")
+
+
+def test_a_second_build_fetches_only_what_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: Path
+) -> None:
+    index = tmp_path / "index"
+    same = make_wheel(index, "same", "1.0").name
+    make_wheel(index, "asked", "1.0", requires=["same"])
+    with local_index.serve(index, monkeypatch) as asked:
+        bundle.build(["asked"], tiny_image(), out)
+        first = {path.name: path.read_bytes() for path in out.iterdir()}
+        newer = make_wheel(index, "asked", "2.0", requires=["same"]).name
+        asked.clear()
+        monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "another-cache"))
+        built = bundle.build(["asked"], tiny_image(), out)
+    assert {wheel.file for wheel in built.manifest.wheels} == {same, newer}
+    assert (out / same).read_bytes() == first[same]
+    assert [name for name in asked if name.endswith(".whl")] == [newer]
+
+
+def test_a_damaged_wheel_of_the_earlier_bundle_is_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: Path
+) -> None:
+    made = make_wheel(tmp_path / "index", "asked")
+    with local_index.serve(tmp_path / "index", monkeypatch):
+        bundle.build(["asked"], tiny_image(), out)
+        (out / made.name).write_bytes(b"damaged")
+        bundle.build(["asked"], tiny_image(), out)
+    assert (out / made.name).read_bytes() == made.read_bytes()

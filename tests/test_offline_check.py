@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from kagglekit.errors import BundleCheckError
-from kagglekit.offline import bundle, check, image, wheel
+from kagglekit.offline import bundle, check, image, install
 from kagglekit.offline.manifest import FILE
-from tests.wheels_factory import TINY_LIST, make_wheel, tiny_image, use_index
+from tests.wheels_factory import TINY_LIST, make_wheel, rewrite, tiny_image, use_index
 
 HELPER = "helper-1.0-py3-none-any.whl"
 
@@ -74,7 +74,7 @@ def test_a_lock_that_lists_other_wheels(made: Path) -> None:
     lock = made / "requirements.lock"
     lock.write_text(lock.read_text().splitlines()[0] + "\n")
     content = json.loads((made / FILE).read_text())
-    content["files"][lock.name] = wheel.sha256_of(lock)
+    content["files"][lock.name] = install.sha256_of(lock)
     (made / FILE).write_text(json.dumps(content))
     with pytest.raises(BundleCheckError, match="does not list the wheels of the manifest"):
         check.check_bundle(made, tiny_image())
@@ -88,7 +88,7 @@ def test_a_bundle_that_is_not_closed(made: Path) -> None:
     lock = made / "requirements.lock"
     kept = [line for line in lock.read_text().splitlines() if not line.startswith("helper==")]
     lock.write_text("".join(f"{line}\n" for line in kept))
-    content["files"][lock.name] = wheel.sha256_of(lock)
+    content["files"][lock.name] = install.sha256_of(lock)
     (made / FILE).write_text(json.dumps(content))
     with pytest.raises(BundleCheckError, match="helper was not found in the provided package loc"):
         check.check_bundle(made, tiny_image())
@@ -108,3 +108,24 @@ def test_a_bundle_that_would_replace_something(made: Path) -> None:
 def test_an_image_it_was_not_built_for(made: Path) -> None:
     with pytest.raises(BundleCheckError, match="was not built for `kaggle-2026-06-gpu`"):
         check.check_bundle(made, image.load(image.DEFAULT))
+
+
+def test_a_secret_is_named_by_its_place_alone(made: Path) -> None:
+    (made / "notes.txt").write_text("ghp_" + "a" * 36)
+    with pytest.raises(BundleCheckError) as caught:
+        check.check_bundle(made, tiny_image())
+    assert caught.value.problems == ("`notes.txt` holds a GitHub token",)
+
+
+def test_a_wheel_that_its_record_denies_although_the_manifest_agrees(made: Path) -> None:
+    path = rewrite(made / HELPER, {"helper/__init__.py": "stolen = 1\n"})
+    content = json.loads((made / FILE).read_text())
+    [entry] = [entry for entry in content["wheels"] if entry["file"] == HELPER]
+    lock = made / "requirements.lock"
+    lock.write_text(lock.read_text().replace(entry["sha256"], install.sha256_of(path)))
+    entry["sha256"] = install.sha256_of(path)
+    content["files"][lock.name] = install.sha256_of(lock)
+    (made / FILE).write_text(json.dumps(content))
+    with pytest.raises(BundleCheckError) as caught:
+        check.check_bundle(made, tiny_image())
+    assert caught.value.problems == (f"`{HELPER}`: `helper/__init__.py` is not the file of RECORD",)

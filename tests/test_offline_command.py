@@ -85,6 +85,34 @@ def test_one_wheel_and_nothing_from_the_image(here: Path) -> None:
     assert lines[3] == "tiny (Python 3.12, glibc 2.35) already has nothing of what is needed"
 
 
+def wanted(*arguments: str) -> list[str]:
+    found = command._wanted(parse(*arguments))
+    assert isinstance(found, list)
+    return found
+
+
+def test_all_that_says_what_is_needed(here: Path) -> None:
+    (here / "submit.py").write_text("# /// script\n# dependencies = ['asked']\n# ///\nimport cv2\n")
+    (here / "plain.in").write_text("helper>=1\n")
+    notebook = here / "elsewhere" / "n.py"
+    notebook.parent.mkdir()
+    notebook.write_text("import kagglekit\nfrom skimage import io\n")
+    assert wanted("zarr>=3", "helper") == ["zarr>=3", "helper"]
+    assert wanted("--requirements", "plain.in", "zarr") == ["zarr", "helper>=1"]
+    assert wanted("--requirements", "submit.py") == ["asked"]
+    assert wanted("--notebook", str(notebook)) == ["scikit-image"]
+    default = command.CHECKOUT / "wheels" / "requirements.in"
+    assert command._wanted(parse()) == default
+
+
+def test_projects_of_ones_own(here: Path) -> None:
+    make_project(here / "secret", "secret_utils", requires=["helper"])
+    arguments = ["--image", "tiny.txt", "--project", "secret", "--out", "my-bundle", "asked"]
+    built = command.run(parse(*arguments), lambda _: None)
+    why = {wheel.name: wheel.why for wheel in built.manifest.wheels}
+    assert why["secret-utils"] == why["mine"] == "this project"
+
+
 def test_an_unknown_image_is_told_before_anything_is_done(here: Path) -> None:
     said: list[str] = []
     with pytest.raises(KaggleImageError):

@@ -5,7 +5,7 @@ import pytest
 
 from kagglekit.errors import BundleError
 from kagglekit.offline import fetch, image
-from tests.wheels_factory import make_project, make_wheel, tiny_image, use_index
+from tests.wheels_factory import make_wheel, tiny_image, use_index
 
 
 def test_pip_is_told_every_platform_that_glibc_allows() -> None:
@@ -32,13 +32,6 @@ def test_wheels_for_another_machine_are_downloaded(
 def test_nothing_is_asked_of_pip_when_nothing_is_missing(tmp_path: Path) -> None:
     fetch.download([], tiny_image(), tmp_path / "missing", tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_a_project_becomes_a_wheel(tmp_path: Path) -> None:
-    project = make_project(tmp_path / "a project")
-    built = fetch.project_wheel(project, tmp_path / "built")
-    assert built.name == "mine-1.0-py3-none-any.whl"
-    assert built.read_bytes() == (project / built.name).read_bytes()
 
 
 def test_pip_takes_only_the_files_that_uv_looked_up(

@@ -50,8 +50,13 @@ def test_every_problem_of_a_list_is_named() -> None:
         "  - line 4: `numpy` is listed twice\n"
         "  - no line `# python: 3.12` says which python the image has\n"
         "  - no line `# glibc: 2.35` says which glibc the image has\n"
-        "hint: print it with `pip freeze --all` in a fresh notebook and add the header lines"
+        "hint: print it with the cell that `kagglekit probe` shows, in a fresh notebook"
     )
+
+
+def test_a_glibc_that_no_wheel_is_for() -> None:
+    with pytest.raises(KaggleImageError, match="glibc 2.12 is older than 2.17, which every wheel"):
+        image.parse("# python: 3.12\n# glibc: 2.12\nnumpy==2.0\n", "mine")
 
 
 def test_an_empty_list_is_refused() -> None:

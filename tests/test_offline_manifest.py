@@ -8,7 +8,7 @@ from kagglekit.offline.manifest import FILE, Manifest, Target, WheelEntry
 MANIFEST = Manifest(
     made_by="kagglekit 0.1.0",
     requirements=("asked>=1",),
-    wheels=(WheelEntry("a-1.whl", "a", "1", 7, "00", ("a", "b"), "asked for"),),
+    wheels=(WheelEntry("a-1.whl", "a", "1", 7, "00", ("a", "b"), "MIT", "asked for"),),
     targets=(Target("tiny", "3.12", "2.35", "requirements.lock", ("a-1.whl",), {"there": "1.5"}),),
     files={"install.py": "11"},
 )

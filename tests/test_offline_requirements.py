@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,46 @@ def test_an_extra_that_nobody_can_see() -> None:
         "  - `there[more]`: tiny has `there` already\n"
         "hint: name the packages that the extra would add instead"
     )
+
+
+HEADER = """\
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#   "rasterio>=1.4",
+#   "zarr",
+# ]
+# ///
+import zarr
+"""
+
+
+def test_the_header_of_a_script(tmp_path) -> None:
+    path = tmp_path / "submit.py"
+    path.write_text(HEADER)
+    assert requirements.of_script(path) == ["rasterio>=1.4", "zarr"]
+
+
+def test_the_header_in_a_notebooks_cell(tmp_path) -> None:
+    path = tmp_path / "submit.ipynb"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": [HEADER]}]}))
+    assert requirements.of_script(path) == ["rasterio>=1.4", "zarr"]
+
+
+@pytest.mark.parametrize(("text", "count"), [("import zarr\n", 0), (HEADER + HEADER, 2)])
+def test_a_script_needs_one_header(tmp_path, text, count) -> None:
+    path = tmp_path / "submit.py"
+    path.write_text(text)
+    with pytest.raises(RequirementsError) as caught:
+        requirements.of_script(path)
+    assert str(caught.value) == (
+        f"`{path}` has {count} headers `# /// script`, and should have one\n"
+        'hint: write `# /// script`, `# dependencies = ["rasterio>=1.4"]`, `# ///` at its top'
+    )
+
+
+def test_a_header_that_is_not_toml(tmp_path) -> None:
+    path = tmp_path / "submit.py"
+    path.write_text("# /// script\n# dependencies = [\n# ///\n")
+    with pytest.raises(RequirementsError, match="the header of .* is not TOML"):
+        requirements.of_script(path)

@@ -15,7 +15,7 @@ def test_what_torch_depends_on_is_never_looked_at(
     make_wheel(index, "asked", requires=["torch>=2", "opencv-contrib-python-headless"])
     make_wheel(index, "torch", loaded.packages["torch"], requires=["gigantic==1.0"])
     stub = resolve.Stub.write(loaded, tmp_path / "stub")
-    assert resolve.missing(["asked", "torch", "numpy"], stub) == [("asked", "1.0")]
+    assert resolve.missing(["asked", "torch", "numpy"], stub) == [("asked", "1.0", False)]
 
 
 def test_a_git_install_counts_as_present(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,4 +31,4 @@ def test_markers_are_those_of_the_image(tmp_path: Path, monkeypatch: pytest.Monk
     make_wheel(index, "new")
     stub = resolve.Stub.write(image.load("colab-2026-08-gpu"), tmp_path / "stub")
     wanted = ["old; python_version < '3.13'", "new; python_version >= '3.13'"]
-    assert resolve.missing(wanted, stub) == [("new", "1.0")]
+    assert resolve.missing(wanted, stub) == [("new", "1.0", False)]

@@ -83,7 +83,7 @@ def test_magics(cell: str, expected: set[str], tmp_path: Path) -> None:
 
 def test_every_name_to_install_is_in_some_image() -> None:
     known = {name for image in images.names() for name in images.load(image).packages}
-    assert set(notebooks._DISTRIBUTIONS.values()) <= known
+    assert set(notebooks.notebook_of.DISTRIBUTIONS.values()) <= known
 
 
 def test_the_competition_that_a_notebook_names(tmp_path: Path) -> None:

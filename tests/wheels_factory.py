@@ -1,12 +1,15 @@
 """Tiny real wheels, source packages and projects, made with zipfile; a folder of them as index."""
 
 import base64
+import gzip
 import hashlib
 import io
 import tarfile
+import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,31 +59,74 @@ def make_wheel(
     return path
 
 
-def make_sdist(folder: Path, name: str, version: str = "1.0") -> Path:
-    """Write a source package."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}-{version}.tar.gz"
-    content = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
-    with tarfile.open(path, "w:gz") as archive:
-        member = tarfile.TarInfo(f"{name}-{version}/PKG-INFO")
-        member.size = len(content)
-        archive.addfile(member, io.BytesIO(content))
+def rewrite(path: Path, changes: Mapping[str, str | None]) -> Path:
+    """Write a wheel anew with some members changed, added or (None) left out; RECORD stays."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in (files | changes).items():
+            if text is not None:
+                archive.writestr(zipfile.ZipInfo(name), text)
     return path
 
 
-def make_project(folder: Path, name: str = "mine", **wheel: object) -> Path:
-    """Write a project whose build needs no network: its backend hands out a finished wheel."""
-    made = make_wheel(folder, name, **wheel)  # type: ignore[arg-type]
-    (folder / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
-        f'[project]\nname = "{name}"\nversion = "1.0"\n'
-    )
-    (folder / "backend.py").write_text(
+def make_sdist(
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    buildable: bool = True,
+    members: Sequence[str] = (),
+    **wheel: Any,
+) -> Path:
+    """Write a source package; when it is built, its backend hands out a finished wheel."""
+    folder.mkdir(parents=True, exist_ok=True)
+    metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}"]
+    metadata += [f"Requires-Dist: {line}" for line in wheel.get("requires", ())]
+    files = {"PKG-INFO": ("\n".join(metadata) + "\n").encode()}
+    with tempfile.TemporaryDirectory() as scratch:
+        made = make_wheel(Path(scratch), name, version, **wheel)
+        if buildable:
+            files["pyproject.toml"] = _BUILD_SYSTEM.encode()
+            files["backend.py"] = _backend(made.name).encode()
+            files[made.name] = made.read_bytes()
+    path = folder / f"{name}-{version}.tar.gz"
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w") as archive,
+    ):
+        for member, content in files.items():
+            _add(archive, f"{name}-{version}/{member}", content)
+        for member in members:
+            _add(archive, member, b"evil")
+    return path
+
+
+def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    archive.addfile(member, io.BytesIO(content))
+
+
+_BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def _backend(wheel: str) -> str:
+    return (
         "import pathlib, shutil\n"
         "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        f"    shutil.copy(pathlib.Path(__file__).with_name({made.name!r}), folder)\n"
-        f"    return {made.name!r}\n"
+        f"    shutil.copy(pathlib.Path(__file__).with_name({wheel!r}), folder)\n"
+        f"    return {wheel!r}\n"
     )
+
+
+def make_project(folder: Path, name: str = "mine", **wheel: Any) -> Path:
+    """Write a project whose build needs no network: its backend hands out a finished wheel."""
+    made = make_wheel(folder, name, **wheel)
+    project = f'{_BUILD_SYSTEM}[project]\nname = "{name}"\nversion = "1.0"\n'
+    (folder / "pyproject.toml").write_text(project)
+    (folder / "backend.py").write_text(_backend(made.name))
     return folder
 
 

@@ -1,12 +1,11 @@
 """Build a bundle: the dataset folder with exactly what a Kaggle image lacks.
 
 resolve (what is missing) → fetch (wheels) → needs (order, reasons) → manifest → check (the proof).
-All of it happens in a working folder beside the result; a rename at the end makes it visible.
+All of it happens in a working folder beside the result, which changes places with it at the end.
 """
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from packaging.requirements import Requirement
 import kagglekit
 from kagglekit.errors import BundleError, KaggleImageError
 from kagglekit.offline import (
+    atomic,
+    building,
     check,
     dataset,
     fetch,
@@ -25,6 +26,7 @@ from kagglekit.offline import (
     tools,
     wheel,
 )
+from kagglekit.offline import weights as recording
 from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Manifest, Target, WheelEntry
 from kagglekit.offline.needs import Needs
@@ -52,13 +54,25 @@ class _Share:
     needs: Needs
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where wheels come from: the stub, a new folder to work in, uv's date, earlier wheels."""
+
+    stub: resolve.Stub
+    work: Path
+    dated: Sequence[str]
+    earlier: Sequence[Path]
+    progress: Callable[[str], None]
+
+
 def build(
     requirements: Path | Sequence[str],
     image: KaggleImage | Sequence[KaggleImage],
     out: Path,
-    project: Path | None = None,
+    project: Path | Sequence[Path] = (),
     *,
     owner: str | None = None,
+    weights: str | None = None,
     exclude_newer: str | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Bundle:
@@ -71,8 +85,10 @@ def build(
         image: the Kaggle image that the bundle must fit, or several.
         out: the dataset folder; its name becomes the dataset's slug. An earlier bundle there is
             replaced, anything else is left alone.
-        project: a folder with a `pyproject.toml` whose wheel is bundled too.
+        project: a folder with a `pyproject.toml` whose wheel is bundled too, or a wheel; one or
+            several. A package of that name on the index is never looked at.
         owner: Kaggle user name; without it, the one of the earlier bundle is kept.
+        weights: a model factory, "models.py:make", whose downloads are bundled too.
         exclude_newer: date such as "2026-11-01": what the index got later does not count.
         progress: is told each step, in a line.
 
@@ -87,66 +103,79 @@ def build(
     metadata = dataset.metadata(owner or _owner_of(out) or dataset.NO_OWNER, out.name)
     _refuse_foreign(out)
     dated = ["--exclude-newer", exclude_newer] if exclude_newer else []
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as scratch:
-        work = Path(scratch).resolve()  # the tools run elsewhere
+    with atomic.workplace(out) as work, tools.scratch() as fast:
         folder = work / "bundle"
         folder.mkdir()
-        own = None
-        if project is not None:
-            progress(f"building the wheel of {project}")
-            own = wheel.read(fetch.project_wheel(project, work / "project"))
+        own = []
+        for index, each in enumerate([project] if isinstance(project, Path) else project):
+            progress(f"building the wheel of {each}")
+            own.append(wheel.read(building.project_wheel(each, work / f"project-{index}")))
         shares = []
         for index, one in enumerate(images):
             progress(
                 f"resolving for {one.name} (Python {one.python}, {len(one.packages)} packages)"
             )
-            shares.append(_share(asked, own, one, work / f"image-{index}", dated))
+            stub = resolve.Stub.write(one, Path(fast, f"image-{index}"))
+            source = _Source(stub, work / f"image-{index}", dated, _earlier(out, one), progress)
+            shares.append(_share(asked, own, one, source))
         for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
             shutil.copyfile(file, folder / file.name)
+        if weights is not None:
+            progress(f"recording the weights of {weights}")
+            recording.record(weights, folder)
         made = _write(folder, asked, shares, own, metadata)
         for one in images:
             progress(f"proving it offline against {one.name}")
             check.check_bundle(folder, one)
-        if out.exists():
-            out.rename(work / "earlier")
-        folder.rename(out)
+        atomic.put(folder, out)
     return Bundle(out, made)
 
 
 def _share(
-    asked: Sequence[Requirement],
-    own: Wheel | None,
-    image: KaggleImage,
-    work: Path,
-    dated: Sequence[str],
+    asked: Sequence[Requirement], own: Sequence[Wheel], image: KaggleImage, source: _Source
 ) -> _Share:
-    """Resolve and fetch for one Kaggle image, in the new folder `work`."""
-    if own is not None and own.name in image.packages:
-        raise KaggleImageError(
-            f"the list of `{image.name}` holds `{own.name}` itself: it was taken after a bundle had"
-            " been installed",
-            hint="take the list in a fresh session, before anything is installed",
-        )
+    """Resolve and fetch for one Kaggle image."""
+    for each in own:
+        if each.name in image.packages:
+            raise KaggleImageError(
+                f"the list of `{image.name}` holds `{each.name}` itself: it was taken after a"
+                " bundle had been installed",
+                hint="take the list in a fresh session, before anything is installed",
+            )
     refuse_unseen_extras(asked, image)
-    stub = resolve.Stub.write(image, work)
-    direct = [] if own is None else [f"{own.name} @ {own.path.resolve().as_uri()}"]
+    stub, work, dated = source.stub, source.work, source.dated
+    direct = [f"{each.name} @ {each.path.resolve().as_uri()}" for each in own]
     pins = resolve.missing([*map(str, asked), *direct], stub, dated)
-    foreign = [(name, version) for name, version in pins if own is None or name != own.name]
+    ours = {each.name for each in own}
+    foreign = [pin for pin in pins if pin.name not in ours]
     fetched = work / "wheels"
-    fetched.mkdir()
-    fetch.download(foreign, image, fetched, work, dated)
+    fetched.mkdir(parents=True)
+    ready = [(pin.name, pin.version) for pin in foreign if not pin.from_source]
+    fetch.download(ready, image, fetched, work, dated, source.earlier)
+    for pin in foreign:
+        if pin.from_source:
+            source.progress(f"building {pin.name} {pin.version}, which exists only as source")
+            built = building.source_wheel(pin.name, pin.version, work / f"of-{pin.name}", dated)
+            built.rename(fetched / built.name)
     wheels = [wheel.read(path) for path in sorted(fetched.glob("*.whl"))]
-    wheels += [] if own is None else [own]
-    needs = Needs([*asked, *([] if own is None else [Requirement(own.name)])], wheels, image)
+    wheels += own
+    needs = Needs([*asked, *(Requirement(name) for name in sorted(ours))], wheels, image)
     return _Share(image, needs.in_order(), needs)
+
+
+def _earlier(out: Path, image: KaggleImage) -> list[Path]:
+    """Return the wheels that an earlier bundle holds for this image."""
+    if not (out / manifest.FILE).is_file():
+        return []
+    targets = [target for target in Manifest.read(out).targets if target.image == image.name]
+    return [out / file for target in targets for file in target.install]
 
 
 def _write(
     folder: Path,
     asked: Sequence[Requirement],
     shares: Sequence[_Share],
-    own: Wheel | None,
+    own: Sequence[Wheel],
     metadata: dict[str, object],
 ) -> Manifest:
     """Write what lies beside the wheels, and return the manifest."""
@@ -159,7 +188,8 @@ def _write(
         lock = "requirements.lock" if len(shares) == 1 else f"requirements-{name}.lock"
         (folder / lock).write_text("".join(f"{each.pin}\n" for each in share.wheels), "utf-8")
         for each in share.wheels:
-            why = "this project" if own and each.name == own.name else share.needs.why(each.name)
+            ours = each.name in {one.name for one in own}
+            why = manifest.OWN if ours else share.needs.why(each.name)
             entries[each.path.name] = _entry(each, why)
         targets.append(
             Target(
@@ -177,9 +207,10 @@ def _write(
         wheels=tuple(entries[file] for file in sorted(entries)),
         targets=tuple(targets),
         files={
-            name: wheel.sha256_of(folder / name)
+            name: install.sha256_of(folder / name)
             for name in sorted([INSTALLER, *(target.lock for target in targets)])
         },
+        weights=recording.hashes(folder),
     )
     (folder / manifest.FILE).write_text(made.to_json(), encoding="utf-8")
     return made
@@ -193,6 +224,7 @@ def _entry(each: Wheel, why: str) -> WheelEntry:
         size=each.size,
         sha256=each.sha256,
         imports=each.imports,
+        licence=each.licence,
         why=why,
     )
 
@@ -223,6 +255,7 @@ def _refuse_foreign(out: Path) -> None:
     if (out / manifest.FILE).is_file():
         earlier = Manifest.read(out)
         known = {manifest.FILE, dataset.FILE, *earlier.files, *(w.file for w in earlier.wheels)}
+        known |= {name.split("/")[0] for name in earlier.weights}
         foreign = [name for name in foreign if name not in known]
     if foreign:
         raise BundleError(

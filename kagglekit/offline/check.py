@@ -2,15 +2,18 @@
 
 import json
 import os
-import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from kagglekit.errors import BundleCheckError
-from kagglekit.offline import dataset, install, tools
+from packaging.utils import canonicalize_name
+
+from kagglekit.errors import BundleCheckError, BundleError
+from kagglekit.offline import dataset, install, secrets, tools, wheel
 from kagglekit.offline.image import KaggleImage
-from kagglekit.offline.manifest import Manifest, Target
+from kagglekit.offline.manifest import OWN, Manifest, Target
 from kagglekit.offline.resolve import Change, Stub, UnsatisfiableError
+from kagglekit.offline.wheel import Wheel
 
 
 def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
@@ -31,13 +34,15 @@ def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
     target = manifest.target(image.name)
     problems = [
         *install.damage(folder, asdict(manifest)),
-        *dataset.file_name_problems(path.name for path in sorted(folder.iterdir())),
+        *dataset.file_name_problems(path.name for path in sorted(folder.rglob("*"))),
         *_metadata_problems(folder / dataset.FILE),
     ]
-    if not problems:  # uv is asked about the files as they are: they must be the right ones
-        problems = _lock_problems(folder, manifest, target) or _closure_problems(
-            folder, manifest, target, image
-        )
+    if not problems:  # only then are these the files that were built
+        wheels, problems = _read(folder, manifest)
+        ours = [folder / each.file for each in manifest.wheels if each.why == OWN]
+        problems += secrets.problems(folder, ours)
+        problems += _lock_problems(folder, manifest, target)
+        problems = problems or closure_problems(folder, wheels, target, image)
     if problems:
         raise BundleCheckError(
             f"the bundle `{folder}` cannot be installed on {image.name}",
@@ -58,7 +63,7 @@ def _metadata_problems(file: Path) -> list[str]:
 
 
 def _lock_problems(folder: Path, manifest: Manifest, target: Target) -> list[str]:
-    wheels = {wheel.file: wheel for wheel in manifest.wheels}
+    wheels = {each.file: each for each in manifest.wheels}
     expected = [
         f"{wheels[file].name}=={wheels[file].version} --hash=sha256:{wheels[file].sha256}"
         for file in target.install
@@ -68,23 +73,35 @@ def _lock_problems(folder: Path, manifest: Manifest, target: Target) -> list[str
     return [f"`{target.lock}` does not list the wheels of the manifest"]
 
 
-def _closure_problems(
-    folder: Path, manifest: Manifest, target: Target, image: KaggleImage
+def _read(folder: Path, manifest: Manifest) -> tuple[list[Wheel], list[str]]:
+    wheels, problems = [], []
+    for each in manifest.wheels:
+        try:
+            wheels.append(wheel.read(folder / each.file))
+        except BundleError as error:
+            problems += [f"`{each.file}`: {fault}" for fault in error.problems or [str(error)]]
+    return wheels, problems
+
+
+def closure_problems(
+    folder: Path, wheels: Sequence[Wheel], target: Target, image: KaggleImage
 ) -> list[str]:
     """Let uv install from the folder alone onto the image's stub, as Kaggle will."""
     folder = folder.resolve()
     request = ["--offline", "--no-config", "--no-index", "--find-links", str(folder)]
-    with tempfile.TemporaryDirectory() as scratch:
-        stub = Stub.write(image, Path(scratch) / "stub")
+    met = {each.name for each in wheels}  # uv looks at these, and at nothing else of the image
+    met |= {canonicalize_name(line.name) for each in wheels for line in each.requires}
+    with tools.scratch() as scratch:
+        stub = Stub.write(image, Path(scratch) / "stub", met)
         env = tools.without_settings(os.environ)
         try:
             changes = stub.dry_run([*request, "-r", str(folder / target.lock)], env=env)
         except UnsatisfiableError as refused:
             return tools.excerpt(str(refused))
     bundled = {
-        Change(wheel.name, wheel.version, "installed")
-        for wheel in manifest.wheels
-        if wheel.file in target.install
+        Change(each.name, each.version, "installed")
+        for each in wheels
+        if each.path.name in target.install
     }
     return [
         f"installing it would leave `{change.name}` {change.version} {change.action}"

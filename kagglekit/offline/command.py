@@ -4,11 +4,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from kagglekit.offline import bundle, dataset, image
+from kagglekit.offline import bundle, dataset, image, notebook, requirements, runtime
 from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.manifest import Target
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+
+_OWN = "kagglekit"
 
 DESCRIPTION = "Build the offline bundle: what a Kaggle image lacks, ready to upload as a dataset."
 
@@ -26,6 +28,13 @@ _ = runpy.run_path(found[0], run_name="__main__")"""
 """A notebook's first cell; `{slug}` is the dataset's. It knows both layouts of Kaggle's mounts."""
 
 
+ACTIVATE = """\
+from kagglekit import offline
+
+_ = offline.activate()  # the bundled weights; before torch, timm or smp is imported"""
+"""Follows the first cell where the bundle has weights."""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to a parser."""
     parser.add_argument(
@@ -36,11 +45,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f" its `pip freeze --all`; may be given several times (default: {image.DEFAULT})",
     )
     parser.add_argument(
+        "names", nargs="*", metavar="REQUIREMENT", help="what the notebook needs, e.g. zarr>=3"
+    )
+    parser.add_argument(
         "--requirements",
         type=Path,
-        default=CHECKOUT / "wheels" / "requirements.in",
         metavar="FILE",
-        help="what the notebook needs, a line each (default: wheels/requirements.in)",
+        help="the same, a line each, or a .py file with a `# /// script` header (default, where"
+        " nothing else says what is needed: wheels/requirements.in)",
+    )
+    parser.add_argument(
+        "--notebook", type=Path, metavar="FILE", help="bundle what this notebook imports"
+    )
+    parser.add_argument(
+        "--project",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR|WHEEL",
+        help="bundle this project of yours too, or this wheel; may be given several times",
     )
     parser.add_argument(
         "--out",
@@ -48,6 +71,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=CHECKOUT / "wheels" / "kagglekit-offline",
         metavar="DIR",
         help="the dataset folder to write (default: wheels/kagglekit-offline)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE.py:FUNCTION",
+        help="call this model factory once, and bundle the pretrained weights that it downloads",
     )
     parser.add_argument("--owner", metavar="NAME", help="your Kaggle user name")
     parser.add_argument(
@@ -64,17 +92,37 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> Bundle:
         BundleError: it could not be built.
     """
     built = bundle.build(
-        arguments.requirements,
+        _wanted(arguments),
         [image.load(name) for name in arguments.image or [image.DEFAULT]],
         arguments.out,
-        CHECKOUT,
+        [*_own_project(), *arguments.project],
         owner=arguments.owner,
+        weights=arguments.weights,
         exclude_newer=arguments.exclude_newer,
         progress=say,
     )
     say("")
     say(summary(built))
     return built
+
+
+def _wanted(arguments: argparse.Namespace) -> Path | list[str]:
+    """Return what the notebook needs, from all that says so."""
+    file = arguments.requirements
+    if file is None and not arguments.names and arguments.notebook is None:
+        return CHECKOUT / "wheels" / "requirements.in"
+    wanted = list(arguments.names)
+    if file is not None:
+        script = file.suffix in {".py", ".ipynb"}
+        wanted += requirements.of_script(file) if script else map(str, requirements.read(file))
+    if arguments.notebook is not None:
+        wanted += [name for name in notebook.distributions(arguments.notebook) if name != _OWN]
+    return wanted
+
+
+def _own_project() -> list[Path]:
+    """Return the checkout; kagglekit that runs from an installed wheel cannot bundle itself."""
+    return [CHECKOUT] if (CHECKOUT / "pyproject.toml").is_file() else []
 
 
 def summary(built: Bundle) -> str:
@@ -88,6 +136,8 @@ def summary(built: Bundle) -> str:
     for wheel in made.wheels:
         pin = f"{wheel.name} {wheel.version}"
         lines.append(f"  {pin:{width}}  {_megabytes(wheel.size):>8}  {wheel.why}")
+    sizes = {name: (built.folder / name).stat().st_size for name in made.weights}
+    lines += [f"  {name}  {_megabytes(size)}" for name, size in sizes.items()]
     for target in made.targets:
         lines += ["", *_already(target)]
     return "\n".join([*lines, "", *_next_steps(folder)])
@@ -110,6 +160,8 @@ def _next_steps(folder: Path) -> list[str]:
         "",
         FIRST_CELL.format(slug=folder.name),
     ]
+    if (folder / runtime.FOLDER).is_dir():
+        steps += ["", ACTIVATE]
     if dataset.NO_OWNER in metadata.read_text(encoding="utf-8"):
         steps.insert(0, f"first put your Kaggle user name into {metadata}, or give --owner")
     return steps

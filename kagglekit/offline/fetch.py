@@ -1,4 +1,4 @@
-"""Wheels into a folder: from the index by pip, held to hashes that uv looked up; or from a project.
+"""Wheels into a folder: from the index by pip, held to hashes that uv looked up.
 
 uv cannot save wheels and pip cannot resolve for another machine, so each does what it is good at.
 The hashes tie the two together: pip takes the very files that uv resolved, or nothing. (A local
@@ -6,48 +6,18 @@ folder of wheels has no hashes to look up; what comes from there is taken as it 
 """
 
 import re
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kagglekit.errors import BundleError, NoWheelError, RequirementsError, ToolError
+from kagglekit.errors import BundleError, ToolError
 from kagglekit.offline import tools
 from kagglekit.offline.image import KaggleImage
+from kagglekit.offline.install import sha256_of
 from kagglekit.offline.resolve import target_arguments
 
 _LEGACY_TAGS = ("manylinux2014", "manylinux2010", "manylinux1", "linux")
-
-
-def project_wheel(project: Path, folder: Path) -> Path:
-    """Build a project to a wheel with `uv build`.
-
-    Args:
-        project: folder with a `pyproject.toml`.
-        folder: where the wheel goes; made if need be.
-
-    Returns:
-        The wheel.
-
-    Raises:
-        RequirementsError: `project` is not a project, or cannot be built.
-        NoWheelError: the wheel only fits machines like this one.
-    """
-    if not (project / "pyproject.toml").is_file():
-        raise RequirementsError(f"`{project}` is not a project: it has no pyproject.toml")
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [tools.find_uv(), "build", "--wheel", "--python", sys.executable]
-    done = tools.call([*command, "--out-dir", str(folder), str(project.resolve())], cwd=folder)
-    wheels = sorted(folder.glob("*.whl"))
-    if done.returncode or len(wheels) != 1:
-        raise RequirementsError(
-            f"the project `{project}` could not be built", problems=tools.excerpt(done.stderr)
-        )
-    if not wheels[0].name.endswith("-none-any.whl"):
-        raise NoWheelError(
-            f"the project's wheel `{wheels[0].name}` holds compiled code of this machine",
-            hint="build it in Kaggle's image, and give that wheel through UV_FIND_LINKS",
-        )
-    return wheels[0]
 
 
 def download(
@@ -56,6 +26,7 @@ def download(
     folder: Path,
     scratch: Path,
     arguments: Sequence[str] = (),
+    earlier: Sequence[Path] = (),
 ) -> None:
     """Download exactly these versions, for the Kaggle image and not for this machine.
 
@@ -65,6 +36,8 @@ def download(
         folder: where the wheels go.
         scratch: an existing folder for the lock file on the way.
         arguments: further arguments for uv, the same as for the resolution.
+        earlier: wheels of an earlier bundle for the same image; those that uv's hashes name are
+            copied and not fetched again.
 
     Raises:
         NetworkError: the index could not be reached.
@@ -82,10 +55,21 @@ def download(
     if locked.returncode:
         raise ToolError("uv could not look up hashes", problems=tools.excerpt(locked.stderr))
     entries = re.split(r"\n(?=\S)", (scratch / "hashes.txt").read_text(encoding="utf-8").strip())
+    entries = [entry for entry in entries if not _copied(entry, earlier, folder)]
     hashed = [entry for entry in entries if "--hash=" in entry]
     for entries_alike in (hashed, [entry for entry in entries if entry not in hashed]):
         if entries_alike:
             _pip_download(entries_alike, image, folder, scratch)
+
+
+def _copied(entry: str, earlier: Sequence[Path], folder: Path) -> bool:
+    """Copy the wheel of a lock entry if one of the earlier ones has a hash that it names."""
+    hashes = set(re.findall(r"--hash=sha256:([0-9a-f]{64})", entry))
+    for path in earlier:
+        if path.is_file() and sha256_of(path) in hashes:
+            shutil.copyfile(path, folder / path.name)
+            return True
+    return False
 
 
 def _pip_download(entries: list[str], image: KaggleImage, folder: Path, scratch: Path) -> None:

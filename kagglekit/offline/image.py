@@ -5,6 +5,8 @@ The list is what `pip freeze --all` prints in a notebook, under a few header lin
     # python: 3.12.13
     # glibc: 2.35
     # accelerator: gpu
+    # capability: 7.5                  of the session's GPU; the probe writes it, like the next
+    # architectures: sm_70,sm_75       that torch was compiled for
     numpy==2.0.2
     torch==2.10.0+cu128
 
@@ -15,7 +17,7 @@ purpose: the index's torch is another build than the image's, with other depende
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -25,7 +27,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from kagglekit.errors import KaggleImageError
-from kagglekit.offline.install import OPENCV
+from kagglekit.offline.install import OPENCV, runs_on
 
 DEFAULT = "kaggle-2026-06-gpu"
 """The image that Kaggle gives to a GPU notebook today."""
@@ -33,7 +35,9 @@ DEFAULT = "kaggle-2026-06-gpu"
 UNKNOWN_VERSION = "0"
 """What the stub says of a package whose version the list does not give (a git install)."""
 
-_HEADER = re.compile(r"#\s*(python|glibc|accelerator|date)\s*:\s*(\S+)\s*$")
+_HEADER = re.compile(
+    r"#\s*(python|glibc|accelerator|date|capability|architectures)\s*:\s*(\S+)\s*$"
+)
 _DIRECT = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)\s*@\s*\S+$|^-e\s.*#egg=([A-Za-z0-9._-]+)")
 
 
@@ -79,9 +83,12 @@ class KaggleImage:
         """Return the list as a constraints file: what nothing in a bundle may change."""
         return "".join(f"{name}=={version}\n" for name, version in sorted(self._stubbed().items()))
 
-    def write_stub(self, folder: Path) -> None:
-        """Write the stub into `folder`, which is made if need be."""
+    def write_stub(self, folder: Path, only: Container[str] | None = None) -> None:
+        """Write the stub into `folder`, which is made if need be; all of it, or some names."""
+        folder.mkdir(parents=True, exist_ok=True)
         for name, version in self._stubbed().items():
+            if only is not None and name not in only:
+                continue
             info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
             info.mkdir(parents=True, exist_ok=True)
             metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
@@ -106,8 +113,8 @@ def load(name_or_path: str | Path) -> KaggleImage:
     """Read a Kaggle image's list: one that is shipped, by name, or a file.
 
     Args:
-        name_or_path: one of `names()`, or a file that holds what `pip freeze --all` printed in a
-            notebook, with the lines `# python: 3.12` and `# glibc: 2.35` on top.
+        name_or_path: one of `names()`, or a file that holds what the cell of `kagglekit probe`
+            printed (or `pip freeze --all` under the lines `# python: 3.12` and `# glibc: 2.35`).
 
     Raises:
         KaggleImageError: there is no such list, or it cannot be read; every bad line is named.
@@ -168,13 +175,22 @@ def parse(text: str, name: str) -> KaggleImage:
     for key, pattern, example in (("python", r"3\.\d+", "3.12"), ("glibc", r"2\.\d+", "2.35")):
         if not re.match(pattern, header.get(key, "")):
             problems.append(f"no line `# {key}: {example}` says which {key} the image has")
+    if re.match(r"2\.\d+$", header.get("glibc", "")) and int(header["glibc"][2:]) < 17:
+        problems.append(f"glibc {header['glibc']} is older than 2.17, which every wheel needs")
     if not packages:
         problems.append("it lists no package")
+    capability = header.get("capability", "")
+    compiled = header.get("architectures", "").split(",")
+    if capability and compiled != [""] and not runs_on(capability, compiled):
+        problems.append(
+            f"its torch has nothing compiled for its GPU (compute capability {capability}): every"
+            " operation there fails; choose another accelerator, such as GPU T4 x2"
+        )
     if problems:
         raise KaggleImageError(
             f"the list of Kaggle image `{name}` cannot be read",
             problems=problems,
-            hint="print it with `pip freeze --all` in a fresh notebook and add the header lines",
+            hint="print it with the cell that `kagglekit probe` shows, in a fresh notebook",
         )
     return KaggleImage(
         name=name,

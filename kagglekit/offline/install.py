@@ -5,8 +5,8 @@ A notebook's first cell runs it:
     runpy.run_path(".../install.py", run_name="__main__")
 
 It raises InstallError, which stops the notebook, or returns. Before it touches anything it checks
-every file against the manifest beside it, the Python that runs, what the bundle counts on from
-the Kaggle image, and what is already imported. It never replaces a package that is there.
+every file against the manifest beside it, the Python and the GPU that run, what the bundle counts
+on from the Kaggle image, and what is already imported. It never replaces a package that is there.
 
 Standard library only, Python 3.8 syntax: this file travels alone, to machines of any age.
 """
@@ -15,28 +15,29 @@ import hashlib
 import importlib
 import json
 import os
+import platform
 import re
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
+import zlib
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 MANIFEST = "kagglekit-bundle.json"
 FORMAT = 1
-OPENCV = (
-    "opencv-python-headless",
-    "opencv-python",
-    "opencv-contrib-python",
-    "opencv-contrib-python-headless",
-)
+OPENCV = tuple("opencv-" + kind for kind in ("python-headless", "python", "contrib-python",
+                                              "contrib-python-headless"))  # fmt: skip
 """All of these write the same `cv2` folder, so any of them stands for any other."""
 
+_REBUILD = "rebuild it for this notebook's image: --image NAME (`kagglekit images` lists them)"
 _KEYS = {
-    "wheels": ("file", "name", "version", "size", "sha256", "imports", "why"),
+    "wheels": ("file", "name", "version", "size", "sha256", "imports", "licence", "why"),
     "targets": ("image", "python", "glibc", "lock", "install", "expects"),
 }
 _IMPORT_CHECK = """
@@ -62,8 +63,13 @@ class InstallError(RuntimeError):
 
 def main() -> None:
     """Check, install, prove by importing, and print a summary of five lines."""
+    with tempfile.TemporaryDirectory() as scratch:
+        install(find_bundle(Path(__file__).resolve().parent, Path(scratch)))
+
+
+def install(folder: Path) -> None:
+    """Install the bundle in `folder`; raises InstallError and leaves nothing behind, or returns."""
     started = time.perf_counter()
-    folder = find_bundle(Path(__file__).resolve().parent)
     manifest = read_manifest(folder)
     problems = damage(folder, manifest)
     if problems:
@@ -73,12 +79,13 @@ def main() -> None:
             "build it again and upload it as a new version",
         )
     target = choose_target(manifest)
+    refuse_gpu()
     missing, drifted = drift(target["expects"])
     if missing:
         raise InstallError(
             "this Kaggle image lacks what the bundle counts on; nothing was installed",
             missing,
-            "rebuild the bundle for the image that this notebook runs on: --image NAME",
+            _REBUILD,
         )
     wheels = {wheel["file"]: wheel for wheel in manifest["wheels"]}
     wanted = [wheels[file] for file in target["install"]]
@@ -88,21 +95,67 @@ def main() -> None:
         run_installer(folder, target, drifted)
         importlib.invalidate_caches()
         check_imports(todo)
-    done = [f"{wheel['name']} {wheel['version']}" for wheel in todo]
-    lines = summary(manifest, target, done, drifted)
-    lines.append(f"time       {time.perf_counter() - started:.1f} s")
-    print("\n".join(lines))  # noqa: T201  (a notebook's first cell shows this)
+    new = ", ".join(f"{wheel['name']} {wheel['version']}" for wheel in todo) or "nothing"
+    here = len(wanted) - len(todo)
+    print(  # noqa: T201  (a notebook's first cell shows this)
+        f"bundle     {manifest['made_by']} for {target['image']}, Python {target['python']}\n"
+        f"installed  {new}\n"
+        f"unchanged  {here} of {len(wanted)} wheels were installed already\n"
+        f"drift      {'harmless: ' if drifted else ''}{', '.join(drifted) or 'nothing'}\n"
+        f"time       {time.perf_counter() - started:.1f} s"
+    )
 
 
-def find_bundle(start: Path) -> Path:
-    """Return the folder with the manifest: `start`, or a folder in it (an unpacked archive)."""
+def find_bundle(start: Path, scratch: Path) -> Path:
+    """Return the folder of the bundle: `start`, one in it, or `scratch` where a zip goes."""
     for folder in [start, *sorted(path for path in start.glob("*") if path.is_dir())]:
+        archives = sorted(folder.glob("*.zip"))
+        if archives and not list(folder.glob("*.whl")):
+            for path in folder.glob("*"):
+                if path.is_file() and path not in archives:
+                    shutil.copy(str(path), str(scratch))
+            for archive in archives:
+                unpack(archive, scratch)
+            folder = scratch
         if (folder / MANIFEST).is_file():
             return folder
     raise InstallError(
         f"no {MANIFEST} in {start} or in a folder of it",
         hint="attach the whole dataset that build_offline.py made",
     )
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Unpack the files of a zip side by side into `folder`; refuse what tries anything else."""
+    try:
+        with zipfile.ZipFile(str(path)) as archive:
+            problems = member_problems(archive.infolist())
+            if problems:
+                raise InstallError(f"{path} is not safe to unpack", problems[:8])
+            for member in archive.infolist():
+                if not member.is_dir():
+                    name = member.filename.split("/")[-1]
+                    with archive.open(member) as source, (folder / name).open("wb") as target:
+                        shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise InstallError(f"{path} cannot be unpacked: {error}") from error
+
+
+def member_problems(members: List[zipfile.ZipInfo]) -> List[str]:
+    """Return what makes a zip file's members unsafe to unpack: places, kinds, names, sizes."""
+    problems, seen = [], set()  # type: Tuple[List[str], Set[str]]
+    for member in members[:100000]:
+        name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
+        if name.startswith("/") or "\\" in name or ".." in name.split("/") or ":" in name:
+            problems.append(f"`{name}` leads out of its folder")
+        if kind and kind not in (stat.S_IFREG, stat.S_IFDIR):
+            problems.append(f"`{name}` is a link or a device, not a file")
+        if name.lower() in seen:
+            problems.append(f"`{name}` is there twice (upper and lower case do not count)")
+        if member.file_size > 2**20 + 200 * member.compress_size:
+            problems.append(f"`{name}` unpacks to more than 200 times its size")
+        seen.add(name.lower())
+    return problems + (["it has more than 100,000 members"] if len(members) > 100000 else [])
 
 
 def read_manifest(folder: Path) -> Dict[str, Any]:
@@ -130,23 +183,35 @@ def damage(folder: Path, manifest: Dict[str, Any]) -> List[str]:
     """Return every way in which the folder's files are not those of the manifest."""
     expected = {wheel["file"]: wheel["sha256"] for wheel in manifest["wheels"]}
     expected.update(manifest["files"])
+    weights, home = manifest.get("weights", {}), folder.resolve()
+    expected.update(weights)
     named = set(expected)
     for target in manifest["targets"]:
         named.update([target["lock"], *list(target["install"])])
     problems = []
     for name in sorted(named):
-        path = folder / name
-        if name != Path(name).name or path.resolve().parent != folder.resolve():
+        path, parts = folder / name, name.split("/")
+        deep = len(parts) > 1 and name not in weights
+        if deep or not {"", ".", ".."}.isdisjoint(parts) or path.resolve() != home / name:
             problems.append(f"`{name}` lies outside the bundle")
         elif name not in expected:
             problems.append(f"`{name}` has no hash in the manifest")
         elif not path.is_file():
             problems.append(f"`{name}` is missing")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != expected[name]:
+        elif sha256_of(path) != expected[name]:
             problems.append(f"`{name}` is not the file that was built: its sha256 differs")
     stray = {path.name for path in folder.glob("*.whl")} - named
     problems += [f"`{name}` is not part of the bundle" for name in sorted(stray)]
     return problems
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(2**20), b""):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def choose_target(manifest: Dict[str, Any]) -> Dict[str, Any]:
@@ -154,30 +219,61 @@ def choose_target(manifest: Dict[str, Any]) -> Dict[str, Any]:
     fitting = [target for target in manifest["targets"] if all(map(fits, target["install"]))]
     if fitting:
         return min(fitting, key=lambda target: [len(part) for part in drift(target["expects"])])
-    targets = manifest["targets"]
-    running = ".".join(map(str, sys.version_info[:2]))
+    line = "built for {image}: Python {python}, glibc {glibc}".format
+    running = "Python {}.{}, glibc {}".format(*sys.version_info[:2], platform.libc_ver()[1])
     raise InstallError(
-        f"the bundle does not fit Python {running}, which runs here; nothing was installed",
-        [f"built for {target['image']}: Python {target['python']}" for target in targets],
-        "rebuild it for this notebook's image: --image NAME",
+        f"the bundle does not fit this kernel, which runs {running}; nothing was installed",
+        [line(**target) for target in manifest["targets"]],
+        _REBUILD,
     )
 
 
 def fits(file: str) -> bool:
-    """Tell whether a wheel of this name is for the Python that runs; pip checks the platform."""
-    pythons, abi = file[: -len(".whl")].split("-")[-3:-1]
+    """Tell whether a wheel of this name is for the Python and the glibc that run."""
+    pythons, abi, platforms = file[: -len(".whl")].split("-")[-3:]
     running = sys.version_info[1]
+    glibc = [int(part) for part in re.findall(r"\d+", platform.libc_ver()[1])]
+    wanted = [list(map(int, tag)) for tag in re.findall(r"manylinux_(\d+)_(\d+)_", platforms)]
+    if glibc and wanted and glibc < min(wanted):
+        return False
     for python in pythons.split("."):
         found = re.match(r"(py|cp)3(\d*)$", python)
-        if not found:
-            continue
-        minor = int(found.group(2) or 0)
-        if found.group(1) == "py" or abi == "abi3":
-            if minor <= running:
-                return True
-        elif minor == running and abi in ("none", python):
+        minor = int(found.group(2) or 0) if found else running + 1
+        upwards = python.startswith("py") or abi == "abi3"
+        if (minor == running and abi in ("none", "abi3", python)) or (upwards and minor < running):
             return True
     return False
+
+
+def runs_on(capability: str, architectures: List[str]) -> bool:
+    """Tell whether a torch compiled for `architectures` runs on a GPU of this capability."""
+    # sm_75 runs on 7.5 and later minors of 7; compute_75 is compiled on loading, for any newer GPU.
+    major, minor = map(int, capability.split("."))
+    for architecture in architectures:
+        found = re.match(r"(sm|compute)_(\d+)(\d)[a-z]?$", architecture)
+        if found:
+            kind, built = found.group(1), (int(found.group(2)), int(found.group(3)))
+            if built <= (major, minor) and (kind == "compute" or built[0] == major):
+                return True
+    return False
+
+
+def refuse_gpu() -> None:
+    """Raise where the image's torch has no code for the session's GPU: its first use would fail."""
+    if shutil.which("nvidia-smi") is None or installed_version("torch") is None:
+        return
+    asked = _run(["nvidia-smi", "--query-gpu=compute_cap,name", "--format=csv,noheader"])
+    built = _run([sys.executable, "-c", "import torch; print(*torch.cuda.get_arch_list())"])
+    architectures = built.stdout.split()
+    for line in asked.stdout.splitlines() if architectures else []:
+        capability, _, name = line.partition(", ")
+        if re.match(r"\d+\.\d+$", capability) and not runs_on(capability, architectures):
+            raise InstallError(
+                f"torch has no code for this session's {name} (compute capability {capability});"
+                " nothing was installed",
+                ["torch was compiled for " + " ".join(architectures)],
+                "choose the accelerator GPU T4 x2 in the notebook's settings",
+            )
 
 
 def drift(expects: Dict[str, str]) -> Tuple[List[str], List[str]]:
@@ -257,14 +353,13 @@ def run_installer(folder: Path, target: Dict[str, Any], drifted: List[str]) -> N
         raise InstallError(
             "the bundle could not be installed",
             _last_lines(done.stderr) + drifted,
-            "rebuild the bundle for the image that this notebook runs on: --image NAME",
+            _REBUILD,
         )
 
 
 def check_imports(wheels: List[Dict[str, Any]]) -> None:
     """Import what was installed, in a process of its own; remove it again if that fails."""
-    names = [name for wheel in wheels for name in wheel["imports"]]
-    done = _run([sys.executable, "-c", _IMPORT_CHECK, *names])
+    done = _run([sys.executable, "-c", _IMPORT_CHECK, *(n for w in wheels for n in w["imports"])])
     try:
         failed = json.loads(done.stdout.splitlines()[-1])
         problems = [f"`import {name}`: {error}" for name, error in sorted(failed.items())]
@@ -299,19 +394,6 @@ def _run(command: List[str]) -> "subprocess.CompletedProcess[str]":
 
 def _last_lines(stderr: str) -> List[str]:
     return [line.strip() for line in stderr.splitlines() if line.strip()][-8:]
-
-
-def summary(
-    manifest: Dict[str, Any], target: Dict[str, Any], done: List[str], drifted: List[str]
-) -> List[str]:
-    """Return what a notebook shows when all is well; `done` names what was installed just now."""
-    here = len(target["install"]) - len(done)
-    return [
-        f"bundle     {manifest['made_by']} for {target['image']}, Python {target['python']}",
-        f"installed  {', '.join(done) or 'nothing'}",
-        f"unchanged  {here} of {len(target['install'])} wheels were installed already",
-        f"drift      {', '.join(drifted) or 'nothing'}",
-    ]
 
 
 if __name__ == "__main__":

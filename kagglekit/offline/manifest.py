@@ -2,10 +2,11 @@
 
     {"format": 1, "made_by": "kagglekit 0.1.0", "requirements": ["rasterio"],
      "wheels":  [{"file": ..., "name": ..., "version": ..., "size": ..., "sha256": ...,
-                  "imports": [...], "why": "asked for"}],
+                  "imports": [...], "licence": "MIT", "why": "asked for"}],
      "targets": [{"image": ..., "python": "3.12", "glibc": "2.35", "lock": "requirements.lock",
                   "install": [file names, dependencies first], "expects": {"numpy": "2.0.2"}}],
-     "files":   {"install.py": sha256, "requirements.lock": sha256}}
+     "files":   {"install.py": sha256, "requirements.lock": sha256},
+     "weights": {"weights/torch/hub/checkpoints/resnet34-b627a593.pth": sha256}}
 
 `expects` is what the bundle counts on from the image: what was asked for and is there already, and
 what the bundled wheels need. Nothing here tells when or where the bundle was built, so the same
@@ -13,13 +14,15 @@ inputs give the same bytes.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from kagglekit.errors import BundleCheckError
 from kagglekit.offline import install
 
 FILE = install.MANIFEST
+OWN = "this project"
+"""Why a wheel is bundled that was built from a project of the user's."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class WheelEntry:
     size: int
     sha256: str
     imports: tuple[str, ...]
+    licence: str
     why: str
 
 
@@ -66,6 +70,7 @@ class Manifest:
         wheels: every bundled wheel, sorted by file name.
         targets: one per Kaggle image.
         files: sha256 of the other files that the installation reads.
+        weights: sha256 of recorded weights, by their path.
     """
 
     made_by: str
@@ -73,6 +78,7 @@ class Manifest:
     wheels: tuple[WheelEntry, ...]
     targets: tuple[Target, ...]
     files: dict[str, str]
+    weights: dict[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -123,4 +129,5 @@ class Manifest:
                 for target in content["targets"]
             ),
             files=content["files"],
+            weights=content.get("weights", {}),
         )

@@ -1,14 +1,17 @@
 """What the user wants in the notebook: lines such as `rasterio>=1.4`."""
 
 import re
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from kagglekit.errors import RequirementsError
+from kagglekit.offline import notebook
 from kagglekit.offline.image import KaggleImage
 
+_SCRIPT = re.compile(r"(?m)^# /// script$\s((?:^#(?:| .*)$\s)+)^# ///$")
 _COMMENT = re.compile(r"(^|\s)#.*$")
 
 
@@ -45,6 +48,36 @@ def read(source: Path | Sequence[str]) -> list[Requirement]:
     if problems:
         raise RequirementsError(f"{title} cannot be read", problems=problems)
     return wanted
+
+
+def of_script(path: Path) -> list[str]:
+    """Return what the header of a script asks for (PEP 723), in a `.py` file or a notebook's cell.
+
+        # /// script
+        # dependencies = ["rasterio>=1.4"]
+        # ///
+
+    Raises:
+        RequirementsError: there is no such header, or it cannot be read.
+    """
+    found: list[str] = []
+    headers = 0
+    try:
+        for cell in notebook.cells(path):
+            for match in _SCRIPT.finditer(cell):
+                headers += 1
+                lines = [line[2:] for line in match[1].splitlines()]
+                found += tomllib.loads("\n".join(lines)).get("dependencies", [])
+    except OSError as error:
+        raise RequirementsError(f"the script `{path}` cannot be read: {error}") from error
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise RequirementsError(f"the header of `{path}` is not TOML: {error}") from error
+    if headers == 1:
+        return found
+    raise RequirementsError(
+        f"`{path}` has {headers} headers `# /// script`, and should have one",
+        hint='write `# /// script`, `# dependencies = ["rasterio>=1.4"]`, `# ///` at its top',
+    )
 
 
 def refuse_unseen_extras(wanted: Sequence[Requirement], image: KaggleImage) -> None:

@@ -5,10 +5,12 @@ install is missing on Kaggle, and whatever it would have to replace is a conflic
 """
 
 import json
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from packaging.utils import canonicalize_name
 
@@ -24,8 +26,24 @@ from kagglekit.offline import tools
 from kagglekit.offline.image import UNKNOWN_VERSION, KaggleImage
 
 _NEWER_UV = '`pip install --upgrade "uv>=0.13"`'
-_NO_WHEEL = ("no usable wheels", "no wheels with a matching", "no wheels are available")
+_GLIBC_OF_UV = (17, 28, *range(31, 41))  # uv knows no others; a wheel for less fits too
+_ONLY_SOURCE = re.compile(r"Wheels are required for `([^`]+)`")
+_NO_WHEEL = (
+    "no usable wheels",
+    "no wheels with a matching",
+    "no wheels are available",
+    "Failed to build",
+    "Failed to download and build",
+)
 _UNKNOWN = ("was not found in", "there is no version of", "there are no versions of")
+
+
+class Pin(NamedTuple):
+    """A version that the image lacks; `from_source` where the index has no wheel of it."""
+
+    name: str
+    version: str
+    from_source: bool = False
 
 
 class UnsatisfiableError(Exception):
@@ -54,9 +72,9 @@ class Stub:
     folder: Path
 
     @classmethod
-    def write(cls, image: KaggleImage, folder: Path) -> "Stub":
-        """Write the stub of `image` into the empty or missing `folder`."""
-        image.write_stub(folder / "site")
+    def write(cls, image: KaggleImage, folder: Path, only: Container[str] | None = None) -> "Stub":
+        """Write the stub of `image`, or of some of its packages, into the empty `folder`."""
+        image.write_stub(folder / "site", only)
         (folder / "constraints.txt").write_text(image.constraints(), encoding="utf-8")
         return cls(image, folder)
 
@@ -95,14 +113,14 @@ class Stub:
 
 def target_arguments(image: KaggleImage) -> list[str]:
     """Return the arguments that make uv choose wheels for the image and not for this machine."""
-    platform = f"x86_64-manylinux_{image.glibc.replace('.', '_')}"
+    minor = int(image.glibc.split(".")[1])
+    known = max((each for each in _GLIBC_OF_UV if each <= minor), default=_GLIBC_OF_UV[0])
+    platform = f"x86_64-manylinux_2_{known}"
     target = ["--python-version", image.python, "--python-platform", platform]
     return ["--only-binary", ":all:", *target]
 
 
-def missing(
-    wanted: Sequence[str], stub: Stub, arguments: Sequence[str] = ()
-) -> list[tuple[str, str]]:
+def missing(wanted: Sequence[str], stub: Stub, arguments: Sequence[str] = ()) -> list[Pin]:
     """Return what the Kaggle image lacks of the requirements and all that they need.
 
     Args:
@@ -111,7 +129,7 @@ def missing(
         arguments: further arguments for uv, e.g. `["--exclude-newer", "2026-11-01"]`.
 
     Returns:
-        Names and versions, in uv's order.
+        One `Pin` each, in uv's order. Only what has no wheel at all comes from source.
 
     Raises:
         UnknownPackageError: the index has no such package or version.
@@ -122,13 +140,32 @@ def missing(
     """
     (stub.folder / "wanted.txt").write_text("".join(f"{line}\n" for line in wanted), "utf-8")
     request = ["-r", "wanted.txt", *arguments]
-    try:
-        changes = stub.dry_run([*request, "-c", "constraints.txt"])
-    except UnsatisfiableError as refused:
-        raise _reason(str(refused), stub, request) from refused
+    sources: list[str] = []  # what may come from source: found one after the other
+    while True:
+        allowed = [word for name in sources for word in ("--no-binary", name)]
+        try:
+            changes = stub.dry_run([*request, *allowed, "-c", "constraints.txt"])
+            break
+        except UnsatisfiableError as refused:
+            said = str(refused)
+            lacking = set(_ONLY_SOURCE.findall(said)) - set(sources)
+            if not lacking:
+                raise _reason(said, stub, [*request, *allowed]) from refused
+            sources += [name for name in sorted(lacking) if not _has_wheel(name, stub, arguments)]
+            sources += sorted(lacking) if lacking.isdisjoint(sources) else []
     if any(change.action != "installed" for change in changes):
         raise _conflict("", stub, changes)
-    return [(change.name, change.version) for change in changes]
+    from_source = set(map(canonicalize_name, sources))
+    return [Pin(c.name, c.version, c.name in from_source) for c in changes]
+
+
+def _has_wheel(name: str, stub: Stub, arguments: Sequence[str]) -> bool:
+    """Tell whether any version has a wheel for the image; then an older one may do."""
+    try:
+        stub.dry_run(["--no-deps", *arguments, name])
+    except UnsatisfiableError:
+        return False
+    return True
 
 
 def _reason(explanation: str, stub: Stub, request: list[str]) -> KagglekitError:
@@ -147,8 +184,8 @@ def _reason(explanation: str, stub: Stub, request: list[str]) -> KagglekitError:
             f"something has no wheel for {stub.image.name}"
             f" (Python {stub.image.python}, glibc {stub.image.glibc})",
             problems=problems,
-            hint="choose a version that has wheels; a bundle cannot hold source packages,"
-            " because Kaggle unpacks them and nothing can be built offline",
+            hint="choose a version that has wheels for it, or build the wheel in a Kaggle notebook"
+            " with internet (`!pip wheel --no-deps NAME`) and give it with --project FILE.whl",
         )
     if any(sign in unbound for sign in _UNKNOWN):
         return UnknownPackageError(

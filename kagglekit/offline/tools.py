@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def find_pip() -> list[str]:
     if importlib.util.find_spec("pip") is None:
         raise ToolError(f"`{sys.executable}` has no pip", hint=INSTALL_HINT)
     return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    """Return a temporary folder, in memory where there is one: a stub is a thousand tiny files."""
+    memory = Path("/dev/shm")
+    fast = memory.is_dir() and os.access(memory, os.W_OK)
+    return tempfile.TemporaryDirectory(dir=memory if fast else None, prefix="kagglekit-")
 
 
 def call(

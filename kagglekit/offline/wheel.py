@@ -1,16 +1,30 @@
-"""One wheel: what its file says about itself."""
+"""One wheel: what its file says about itself, and whether it is all true.
 
+pip and uv install a wheel whose files were exchanged and whose zip checksums are right; neither
+compares the files with the wheel's own RECORD. So it is done here, once, when the bundle is built.
+"""
+
+import base64
+import csv
 import hashlib
+import re
 import zipfile
+import zlib
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from kagglekit.errors import BundleError
+from kagglekit.offline import install
+from kagglekit.offline.install import sha256_of
 
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+_SOUND_HASHES = ("sha256", "sha384", "sha512")
 # Folders that careless wheels put beside their package; importing them proves nothing.
 _NOT_THE_PACKAGE = frozenset({"benchmarks", "docs", "examples", "test", "tests"})
 
@@ -25,6 +39,7 @@ class Wheel:
         version: e.g. "0.6.0".
         requires: everything it says it needs, with markers.
         imports: top-level names that it makes importable, sorted.
+        licence: what it says of its licence, in one line; "" where it says nothing.
         size: bytes.
         sha256: of the file, hexadecimal.
     """
@@ -34,6 +49,7 @@ class Wheel:
     version: str
     requires: tuple[Requirement, ...]
     imports: tuple[str, ...]
+    licence: str
     size: int
     sha256: str
 
@@ -53,33 +69,91 @@ def read(path: Path) -> Wheel:
         name, version, _, _ = parse_wheel_filename(path.name)
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
-            metadata = next(
-                member
-                for member in members
-                if member.endswith(".dist-info/METADATA") and member.count("/") == 1
-            )
-            text = archive.read(metadata).decode("utf-8")
-        requires = HeaderParser().parsestr(text).get_all("Requires-Dist", [])
+            text = archive.read(f"{_dist_info(archive)}/METADATA").decode("utf-8")
+        wrong = faults(path)
+        if wrong:
+            raise BundleError(f"the wheel `{path.name}` is not sound", problems=wrong[:8])
+        says = HeaderParser().parsestr(text)
+        requires = says.get_all("Requires-Dist", [])
         return Wheel(
             path=path,
             name=canonicalize_name(name),
             version=str(version),
             requires=tuple(Requirement(line) for line in requires),
             imports=tuple(sorted(import_names(members))),
+            licence=licence_of(says),
             size=path.stat().st_size,
             sha256=sha256_of(path),
         )
     except StopIteration:
         reason = "it holds no METADATA"
-    except (InvalidWheelFilename, InvalidRequirement, zipfile.BadZipFile, OSError) as error:
+    except (
+        InvalidWheelFilename, InvalidRequirement, InvalidVersion, UnicodeDecodeError,
+        zipfile.BadZipFile, zlib.error, EOFError, OSError,
+    ) as error:  # fmt: skip
         reason = str(error)
     raise BundleError(f"`{path.name}` is not a wheel that can be read: {reason}")
 
 
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def faults(path: Path) -> list[str]:
+    """Return what is wrong with a wheel that can be read: its members, its RECORD, its name."""
+    with zipfile.ZipFile(path) as archive:
+        found = install.member_problems(archive.infolist())
+        if found:
+            return found
+        try:
+            return _record_faults(archive) + _name_faults(archive, path)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            return [f"it is damaged: {error}"]
+
+
+def _record_faults(archive: zipfile.ZipFile) -> list[str]:
+    info = _dist_info(archive)
+    files = {member.filename for member in archive.infolist() if not member.is_dir()}
+    if f"{info}/RECORD" not in files:
+        return ["it has no RECORD of its files"]
+    text = archive.read(f"{info}/RECORD").decode("utf-8", "replace")
+    recorded = {row[0]: row[1] for row in csv.reader(text.splitlines()) if len(row) > 1}
+    found = [f"`{name}` is in RECORD but not in the wheel" for name in sorted({*recorded} - files)]
+    for name in sorted(files - {f"{info}/RECORD{end}" for end in ("", ".jws", ".p7s")}):
+        algorithm, _, digest = recorded.get(name, "").partition("=")
+        if algorithm not in _SOUND_HASHES:
+            found.append(f"`{name}` has no sound hash in RECORD")
+        elif _digest(archive.read(name), algorithm) != digest.rstrip("="):
+            found.append(f"`{name}` is not the file of RECORD")
+    return found
+
+
+def _name_faults(archive: zipfile.ZipFile, path: Path) -> list[str]:
+    name, version, _, _ = parse_wheel_filename(path.name)
+    text = archive.read(f"{_dist_info(archive)}/METADATA").decode("utf-8", "replace")
+    says = HeaderParser().parsestr(text)
+    inside = (canonicalize_name(str(says["Name"])), str(says["Version"]))
+    if inside[0] == name and Version(inside[1]) == version:
+        return []
+    return [f"by its name it is {name} {version}, but inside it says {inside[0]} {inside[1]}"]
+
+
+def _dist_info(archive: zipfile.ZipFile) -> str:
+    return next(name for name in archive.namelist() if _METADATA.fullmatch(name)).split("/")[0]
+
+
+def _digest(content: bytes, algorithm: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.new(algorithm, content).digest()).decode().rstrip("=")
+
+
+def licence_of(says: Message) -> str:
+    r"""Return the licence that a wheel's metadata names: its expression, classifiers, or text.
+
+    Example:
+        >>> text = "License: Permission is hereby granted\nClassifier: License :: OSI Approved :: X"
+        >>> licence_of(HeaderParser().parsestr(text))
+        'X'
+    """
+    classifiers = [line.split(" :: ") for line in says.get_all("Classifier", [])]
+    named = [parts[-1] for parts in classifiers if parts[0] == "License" and len(parts) > 1]
+    text = says.get("License-Expression") or "; ".join(named) or says.get("License") or ""
+    return text.strip().splitlines()[0][:100] if text.strip() else ""
 
 
 def import_names(members: list[str]) -> set[str]:

@@ -1,27 +1,12 @@
 """What can be read off a notebook without running it: competition, imports, sibling."""
 
-import ast
-import json
-import re
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from kagglekit import competitions
-from kagglekit.errors import RehearsalError
+from kagglekit.errors import RehearsalError, RequirementsError
+from kagglekit.offline import notebook as notebook_of
 from kagglekit.offline.image import KaggleImage
-
-# Where the name to import is not the name to install.
-_DISTRIBUTIONS = {
-    "Crypto": "pycryptodome", "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4",
-    "community": "python-louvain", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv", "git": "gitpython", "ignite": "pytorch-ignite", "jwt": "pyjwt",
-    "mpl_toolkits": "matplotlib", "openslide": "openslide-python", "osgeo": "gdal",
-    "pkg_resources": "setuptools", "pylab": "matplotlib", "skimage": "scikit-image", "sklearn":
-    "scikit-learn", "slugify": "python-slugify", "umap": "umap-learn", "yaml": "pyyaml", "zmq":
-    "pyzmq",
-}  # fmt: skip
-_MAGIC = re.compile(r"^([ \t]*)(?=[!%])", re.MULTILINE)
 
 
 def cells(notebook: Path) -> list[str]:
@@ -31,16 +16,9 @@ def cells(notebook: Path) -> list[str]:
         RehearsalError: it is not a notebook.
     """
     try:
-        text = notebook.read_text(encoding="utf-8")
-        if notebook.suffix == ".py":
-            return [text]
-        found = json.loads(text)["cells"]
-        return ["".join(cell["source"]) for cell in found if cell["cell_type"] == "code"]
-    except (ValueError, KeyError, TypeError) as error:  # ValueError: not UTF-8, or not JSON
-        raise RehearsalError(
-            f"`{notebook}` is not a notebook: {type(error).__name__}: {error}",
-            hint="give an .ipynb file (version 4), or a .py file with `# %%` lines",
-        ) from error
+        return notebook_of.cells(notebook)
+    except RequirementsError as error:
+        raise RehearsalError(*error.args) from error
 
 
 def packages(notebook: Path, image: KaggleImage) -> set[str]:
@@ -49,26 +27,9 @@ def packages(notebook: Path, image: KaggleImage) -> set[str]:
     Only imports that stand in the code are seen. A cell that is not Python is passed over: running
     it will tell.
     """
-    names = set().union(*(_imports(cell) for cell in cells(notebook)))
-    wanted = {_DISTRIBUTIONS.get(name, name) for name in names - sys.stdlib_module_names}
+    names = set().union(*(notebook_of.imports(cell) for cell in cells(notebook)))
+    wanted = {notebook_of.DISTRIBUTIONS.get(n, n) for n in names - sys.stdlib_module_names}
     return {name for name in wanted if image.version_of(name) is not None}
-
-
-def _imports(code: str) -> set[str]:
-    """Return the top-level modules that a cell imports."""
-    for attempt in (code, _MAGIC.sub(r"\1pass # ", code)):
-        with suppress(SyntaxError):
-            tree = ast.parse(attempt)
-            break
-    else:
-        return set()
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return names
 
 
 def competition_of(notebook: Path) -> str:

@@ -1,0 +1,181 @@
+"""Weights by record mode, with the real loading code of the model libraries and a hub on loopback."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kagglekit.errors import WeightsError
+from kagglekit.offline import bundle, check, install, weights
+from kagglekit.offline.runtime import Weights
+from tests import local_hub
+from tests.wheels_factory import make_wheel, tiny_image, use_index
+
+MAKE_REPOSITORIES = """
+import hashlib, json, sys, torch, timm
+from pathlib import Path
+from safetensors.torch import save_file
+from segmentation_models_pytorch.encoders import get_encoder
+torch.manual_seed(0)
+root = Path(sys.argv[1])
+for repo, state in (
+    ("smp-hub/mobilenet_v2.imagenet", get_encoder("mobilenet_v2", weights=None).state_dict()),
+    ("timm/test_resnet.r160_in1k", timm.create_model("test_resnet").state_dict()),
+):
+    folder = root / repo
+    folder.mkdir(parents=True)
+    save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps({"mean": [0.5] * 3, "std": [0.5] * 3}))
+torch.save({"a": torch.zeros(3)}, root / "small.pth")
+digest = hashlib.sha256((root / "small.pth").read_bytes()).hexdigest()[:8]
+(root / "small.pth").rename(root / f"small-{digest}.pth")
+"""
+
+FACTORY = """
+import os, timm, torch
+import segmentation_models_pytorch as smp
+def make():
+    smp.Unet("mobilenet_v2", encoder_weights="imagenet")
+    timm.create_model("test_resnet", pretrained=True)
+    torch.hub.load_state_dict_from_url(ADDRESS + "/" + SMALL, check_hash=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    root = tmp_path_factory.mktemp("hub")
+    environment = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
+    subprocess.run(
+        [sys.executable, "-c", MAKE_REPOSITORIES, str(root)], check=True, env=environment
+    )
+    with local_hub.serve(root) as address:
+        yield address, root
+
+
+def write(tmp_path: Path, code: str) -> str:
+    (tmp_path / "models.py").write_text(code)
+    return f"{tmp_path}/models.py:make"
+
+
+@pytest.mark.slow
+def test_the_real_libraries(
+    hub: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, root = hub
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    [small] = [path.name for path in root.glob("small-*.pth")]
+    factory = write(tmp_path, FACTORY + f"ADDRESS, SMALL = {address!r}, {small!r}\n")
+    make_wheel(use_index(monkeypatch, tmp_path / "index"), "asked")
+    out = tmp_path / "my-bundle"
+    made = bundle.build(["asked"], tiny_image(), out, weights=factory).manifest
+
+    assert made.weights == {
+        name: install.sha256_of(out / name)
+        for name in (
+            f"weights/hf/hub/models--smp-hub--mobilenet_v2.imagenet/snapshots/{revision(out)}/config.json",
+            f"weights/hf/hub/models--smp-hub--mobilenet_v2.imagenet/snapshots/{revision(out)}/model.safetensors",
+            "weights/hf/hub/models--timm--test_resnet.r160_in1k/refs/main",
+            f"weights/hf/hub/models--timm--test_resnet.r160_in1k/snapshots/{local_hub.COMMIT}/model.safetensors",
+            f"weights/torch/hub/checkpoints/{small}",
+        )
+    }
+    assert not any(path.is_symlink() for path in out.rglob("*"))
+    check.check_bundle(out, tiny_image())
+    [victim] = [name for name in made.weights if name.endswith(".pth")]
+    (out / victim).write_bytes(b"other weights")
+    assert install.damage(out, install.read_manifest(out)) == [
+        f"`{victim}` is not the file that was built: its sha256 differs"
+    ]
+
+
+def revision(out: Path) -> str:
+    """The commit to which smp pins this repository."""
+    [folder] = (out / "weights/hf/hub/models--smp-hub--mobilenet_v2.imagenet/snapshots").iterdir()
+    return folder.name
+
+
+def refused(tmp_path: Path, code: str) -> WeightsError:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    with pytest.raises(WeightsError) as caught:
+        weights.record(write(tmp_path, code), folder)
+    return caught.value
+
+
+def test_a_factory_that_fails(tmp_path: Path) -> None:
+    error = refused(tmp_path, "def make():\n    raise ValueError('no such encoder')\n")
+    assert str(error).startswith(
+        f"the model factory `{tmp_path}/models.py:make` failed, with a net"
+    )
+    assert error.problems[-1] == "ValueError: no such encoder"
+
+
+def test_a_factory_that_downloads_nothing(tmp_path: Path) -> None:
+    assert str(refused(tmp_path, "def make():\n    pass\n")) == (
+        f"the model factory `{tmp_path}/models.py:make` downloaded nothing\n"
+        "hint: then it needs no weights in the bundle: leave --weights out"
+    )
+
+
+CACHE = "import os, pathlib\nhome = pathlib.Path(os.environ['TORCH_HOME'], 'hub')\n"
+
+
+def test_a_factory_that_needs_more_than_was_recorded(tmp_path: Path) -> None:
+    code = f"{CACHE}import socket\ndef make():\n    home.mkdir(parents=True, exist_ok=True)\n"
+    code += "    (home / 'a.pth').touch()\n    socket.socket().close()\n"
+    code += "    if os.environ['HF_HUB_OFFLINE'] == '1':\n        socket.create_connection(('127.0.0.1', 9))\n"
+    error = refused(tmp_path, code)
+    assert "failed with the recorded weights and no network" in str(error)
+    assert error.problems[-1].startswith("OSError: no network in this run: socket.getaddrinfo")
+
+
+def test_a_factory_that_writes_into_its_cache(tmp_path: Path) -> None:
+    code = f"{CACHE}def make():\n    home.mkdir(parents=True, exist_ok=True)\n"
+    code += "    (home / str(len(list(home.iterdir())))).touch()\n"
+    assert str(refused(tmp_path, code)) == (
+        f"the model factory `{tmp_path}/models.py:make` writes into its cache, which is read-only on"
+        " Kaggle\n"
+        "  - `weights/torch/hub/1`\n"
+        "hint: save the weights anew with torch.save or safetensors and load that file yourself"
+    )
+
+
+def test_names_that_an_upload_would_not_survive(tmp_path: Path) -> None:
+    code = f"{CACHE}def make():\n    home.mkdir(parents=True)\n    (home / 'a@b.pth').touch()\n"
+    assert refused(tmp_path, code).problems == (
+        "file name `a@b.pth` may hold letters, digits, `.`, `_` and `-` only",
+    )
+
+
+@pytest.mark.parametrize("factory", ["models.py", "models.py:", "models.py:make it", ":make"])
+def test_what_is_no_factory(tmp_path: Path, factory: str) -> None:
+    with pytest.raises(WeightsError, match="is not FILE.py:FUNCTION or MODULE:FUNCTION"):
+        weights.record(factory, tmp_path)
+
+
+def test_links_become_files_and_only_what_is_read_is_kept(tmp_path: Path) -> None:
+    code = f"""{CACHE}
+def make():
+    repo = pathlib.Path(os.environ['HF_HUB_CACHE'], 'models--me--it')
+    if repo.exists():
+        return
+    for folder in ('blobs', 'refs', 'snapshots/abc', '.no_exist'):
+        (repo / folder).mkdir(parents=True)
+    (repo / 'blobs' / '123').write_text('content')
+    (repo / 'refs' / 'main').write_text('abc')
+    (repo / 'snapshots' / 'abc' / 'config.json').symlink_to(repo / 'blobs' / '123')
+    (repo / '.no_exist' / 'x').touch()
+"""
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    recorded = weights.record(write(tmp_path, code), folder)
+    repo = Weights.of(folder).hub / "models--me--it"
+    assert sorted(recorded) == [
+        (repo / name).relative_to(folder).as_posix()
+        for name in ("refs/main", "snapshots/abc/config.json")
+    ]
+    assert (repo / "snapshots/abc/config.json").read_text() == "content"
+    assert [path.name for path in folder.iterdir()] == ["weights"]
