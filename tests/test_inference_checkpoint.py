@@ -12,7 +12,7 @@ from kagglekit.inference import predict_mask, predict_prob
 from kagglekit.inference._checkpoint import Checkpoint
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
-from tests.slides_factory import TILED, smooth_picture, write_image
+from tests.array_slide import TILED, smooth_picture, write_image
 
 ROOT = Path(__file__).parents[1]
 

@@ -15,7 +15,7 @@ from kagglekit.inference import collect, predict_banded, share
 from kagglekit.inference._ranks import bands
 from kagglekit.tiling import plan_grid
 from tests import rank_worker
-from tests.slides_factory import TILED, smooth_picture, write_image
+from tests.array_slide import TILED, smooth_picture, write_image
 
 ROOT = Path(__file__).parents[1]
 
