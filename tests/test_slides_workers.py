@@ -79,7 +79,7 @@ def test_no_window_is_wrong_and_nobody_waits_for_ever(tmp_path, threads_of_gdal)
         env=env,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert run.returncode == 0, run.stderr[-2000:]
     counts = json.loads(run.stdout)
