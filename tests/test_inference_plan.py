@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -151,30 +152,31 @@ def test_a_gpu_with_too_little_memory(monkeypatch):
 
 
 MEASURE = """
-import gc, sys
+import sys
+from pathlib import Path
 import torch
-from kagglekit.inference import predict_mask
+from kagglekit.inference import predict_masks
 from kagglekit.inference._memory import _fields, peak_bytes
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
-from pathlib import Path
 from tests.test_inference_plan import plan_of
 
 small, large, scale, window, planes = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 torch.set_num_threads(1)
 recipe = Recipe(scale=scale, window=window, stride=32, classes=planes)
 model = Model(torch.nn.Conv2d(3, planes, 1), recipe).eval()
-from kagglekit.inference import predict_masks
 with open_slide(small) as slide:  # what is loaded at first use belongs to no prediction
     predict_masks(model, slide, progress=False)
+before = _fields(Path("/proc/self/status"))["VmRSS"] << 10
+with torch.inference_mode():
+    model(torch.zeros(1, 3, window, window, dtype=torch.uint8)).sigmoid()
+alone = peak_bytes() - before
 with open_slide(large) as slide:
     plan = plan_of(model, slide, progress=False)
-    gc.collect()
-    before = _fields(Path("/proc/self/status"))["VmRSS"] << 10
     predict_masks(model, slide, progress=False)
-    print(peak_bytes() - before, plan.host_bytes)
+print(peak_bytes() - before, plan.host_bytes, alone)
 """
-"""Prints by how much memory grew at most, and what was planned."""
+"""Prints by how much memory grew at most, what was planned, and what the network took by itself."""
 
 
 @pytest.mark.slow
@@ -182,19 +184,20 @@ with open_slide(large) as slide:
 @pytest.mark.parametrize(
     ("shape", "scale", "window", "planes", "layout"),
     [
-        ((3_000, 9_000), 1, 512, 4, {"tiled": True, "blockxsize": 512, "blockysize": 512}),
-        ((12_000, 7_000), 4, 256, 1, {"blockysize": 64}),
+        ((2_000, 5_000), 1, 512, 4, {"tiled": True, "blockxsize": 512, "blockysize": 512}),
+        ((6_000, 5_000), 4, 256, 1, {"blockysize": 64}),
     ],
 )
 def test_memory_grows_by_no_more_than_the_plan(tmp_path, shape, scale, window, planes, layout):
     paths = [
         write_image(tmp_path / f"{k}.tiff", np.zeros((*one, 3), np.uint8), compress="lzw", **layout)
-        for k, one in enumerate([(600, 600), shape])
+        for k, one in enumerate([(100, 100), shape])
     ]
     command = [sys.executable, "-c", MEASURE, *paths, *map(str, (scale, window, planes))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    grown, planned = map(int, done.stdout.split())
-    # The network's own memory for one window: its input and its output, three times each.
-    network = 4 * (3 + planes) * window**2 * 3
-    assert grown <= planned + network + (32 << 20)
-    assert planned <= 3 * grown  # and it is an estimate, not a guess on the safe side
+    # What is freed goes back at once: by default glibc keeps up to as much again for later.
+    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
+    grown, planned, alone = map(int, done.stdout.split())
+    margin = 16 << 20  # runs, stacks of threads, small things
+    assert grown <= planned + alone + margin
+    assert planned <= 3 * grown  # it is an estimate, not a guess on the safe side
