@@ -222,7 +222,7 @@ def read_small(path: Path, y0: int, y1: int, scale: int) -> np.ndarray:
     pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
     cells = pixels.reshape(y1 - y0, scale, -1, scale, 3)
     sums = sum(cells[:, y, :, x].astype(np.uint16) for y in range(scale) for x in range(scale))
-    return ((sums + scale * scale // 2) // (scale * scale)).astype(np.uint8)
+    return np.rint(sums / (scale * scale)).astype(np.uint8)  # ties to even, as OpenCV rounds
 
 
 def edges_of(mask: np.ndarray) -> np.ndarray:
