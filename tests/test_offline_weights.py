@@ -1,8 +1,7 @@
 """Weights by record mode, with the real loading code of the model libraries and a hub on loopback."""
 
-import os
-import subprocess
-import sys
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,26 +13,6 @@ from kagglekit.offline.runtime import Weights
 from tests import local_hub
 from tests.wheels_factory import make_wheel, tiny_image, use_index
 
-MAKE_REPOSITORIES = """
-import hashlib, json, sys, torch, timm
-from pathlib import Path
-from safetensors.torch import save_file
-from segmentation_models_pytorch.encoders import get_encoder
-torch.manual_seed(0)
-root = Path(sys.argv[1])
-for repo, state in (
-    ("smp-hub/mobilenet_v2.imagenet", get_encoder("mobilenet_v2", weights=None).state_dict()),
-    ("timm/test_resnet.r160_in1k", timm.create_model("test_resnet").state_dict()),
-):
-    folder = root / repo
-    folder.mkdir(parents=True)
-    save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"mean": [0.5] * 3, "std": [0.5] * 3}))
-torch.save({"a": torch.zeros(3)}, root / "small.pth")
-digest = hashlib.sha256((root / "small.pth").read_bytes()).hexdigest()[:8]
-(root / "small.pth").rename(root / f"small-{digest}.pth")
-"""
-
 FACTORY = """
 import os, timm, torch
 import segmentation_models_pytorch as smp
@@ -44,13 +23,30 @@ def make():
 """
 
 
-@pytest.fixture(scope="module")
+def make_repositories(root: Path) -> None:
+    """Write what the two model hubs' repositories and one download site would hold."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+    from segmentation_models_pytorch.encoders import get_encoder
+
+    for repo, state in (
+        ("smp-hub/mobilenet_v2.imagenet", get_encoder("mobilenet_v2", weights=None).state_dict()),
+        ("timm/test_resnet.r160_in1k", timm.create_model("test_resnet").state_dict()),
+    ):
+        folder = root / repo
+        folder.mkdir(parents=True)
+        save_file({k: v.contiguous() for k, v in state.items()}, folder / "model.safetensors")
+        (folder / "config.json").write_text(json.dumps({"mean": [0.5] * 3, "std": [0.5] * 3}))
+    torch.save({"a": torch.zeros(3)}, root / "small.pth")
+    digest = hashlib.sha256((root / "small.pth").read_bytes()).hexdigest()[:8]
+    (root / "small.pth").rename(root / f"small-{digest}.pth")
+
+
+@pytest.fixture
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     root = tmp_path_factory.mktemp("hub")
-    environment = os.environ | {"NO_ALBUMENTATIONS_UPDATE": "1"}
-    subprocess.run(
-        [sys.executable, "-c", MAKE_REPOSITORIES, str(root)], check=True, env=environment
-    )
+    make_repositories(root)
     with local_hub.serve(root) as address:
         yield address, root
 
