@@ -396,7 +396,8 @@ def test_stats_tell_what_it_took(slide_of):
     ).stats
     assert stats.tiles == 5 * 4
     assert stats.blocks == 5 * 4
-    assert 0 < stats.network_seconds < stats.seconds
+    cores = torch.get_num_threads()  # their seconds are added up
+    assert 0 < stats.network_seconds < stats.seconds * cores
     assert 0 <= stats.wait_seconds < stats.seconds
     assert stats.peak_bytes > 10_000_000
 
