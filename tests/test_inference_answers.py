@@ -2,22 +2,18 @@
 
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from kagglekit.inference._answers import answers, cores_for
+from kagglekit.inference._answers import answers, cores_for, waiting, workers
 from kagglekit.inference._batches import Batch
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
-def batches(count, images=True):
-    return [
-        Batch(0, k, [0], 0, torch.full((1, 1, 2, 2), float(k)) if images else None, True)
-        for k in range(count)
-    ]
+def batches(count):
+    return [Batch(0, k, [0], 0, torch.full((1, 1, 2, 2), float(k)), True) for k in range(count)]
 
 
 class Slow:
@@ -26,11 +22,20 @@ class Slow:
     def __init__(self):
         self.threads, self.names = set(), set()
 
-    def prob(self, images):
+    def __call__(self, batch):
         self.names.add(threading.current_thread().name.split("_")[0])
         self.threads.add(torch.get_num_threads())
-        time.sleep(0.01 if int(images[0, 0, 0, 0]) % 2 else 0.03)
-        return images * 2
+        time.sleep(0.01 if batch.strip % 2 else 0.03)
+        return batch.images * 2
+
+
+def ask(given, predict, cores):
+    with workers(cores, 2) as pool:
+        return list(answers(given, predict, cores, pool))
+
+
+def left_over():
+    return [t for t in threading.enumerate() if t.name.startswith("kagglekit-")]
 
 
 @pytest.fixture
@@ -43,51 +48,60 @@ def four_threads():
 
 @pytest.mark.parametrize("cores", [1, 2, 4])
 def test_answers_come_in_the_order_of_the_batches(four_threads, cores):
-    network = Slow()
-    found = list(answers(iter(batches(9)), [network], cores))
+    predict = Slow()
+    found = ask(iter(batches(9)), predict, cores)
     assert [batch.strip for batch, _, _ in found] == list(range(9))
-    assert [float(prob.max()) for _, prob, _ in found] == [2.0 * k for k in range(9)]
+    assert [float(answer.max()) for _, answer, _ in found] == [2.0 * k for k in range(9)]
     assert all(seconds >= 0.01 for _, _, seconds in found)
     assert torch.get_num_threads() == 4
-    assert network.threads == ({4} if cores == 1 else {1})
-    assert network.names == ({"MainThread"} if cores == 1 else {"kagglekit-network"})
+    assert predict.threads == ({4} if cores == 1 else {1})
+    assert predict.names == ({"MainThread"} if cores == 1 else {"kagglekit-worker"})
+    assert not left_over()
 
 
-def test_a_batch_without_windows_passes_through(four_threads):
-    found = list(answers(batches(3, images=False), [Slow()], 2))
-    assert [(prob, seconds) for _, prob, seconds in found] == [(None, 0.0)] * 3
+@pytest.mark.parametrize(
+    ("cores", "readers", "name"), [(1, 3, "kagglekit-decode"), (3, 1, "kagglekit-worker")]
+)
+def test_decoding_shares_the_threads_of_the_network(four_threads, cores, readers, name):
+    meet = threading.Barrier(3, timeout=10)
+    with workers(cores, readers) as pool:
+        names = list(
+            pool.map(lambda _: (meet.wait() and 0) or threading.current_thread().name, "abc")
+        )
+    assert {one.split("_")[0] for one in names} == {name}
+    assert len(set(names)) == 3
 
 
 @pytest.mark.parametrize("cores", [1, 3])
 def test_what_a_network_raises_comes_out_and_torch_is_as_before(four_threads, cores):
-    class Broken:
-        def prob(self, images):
-            raise ZeroDivisionError(int(images[0, 0, 0, 0]))
+    def broken(batch):
+        raise ZeroDivisionError(batch.strip)
 
     with pytest.raises(ZeroDivisionError, match="^0$"):
-        list(answers(batches(9), [Broken()], cores))
+        ask(batches(9), broken, cores)
     assert torch.get_num_threads() == 4
-    assert not [t for t in threading.enumerate() if t.name.startswith("kagglekit-network")]
+    assert not left_over()
 
 
 def test_a_caller_who_stops_early_leaves_nothing_behind(four_threads):
-    found = answers(iter(batches(50)), [Slow()], 2)
-    next(found)
-    found.close()
+    with workers(2, 2) as pool:
+        next(answers(iter(batches(50)), Slow(), 2, pool))
     assert torch.get_num_threads() == 4
-    assert not [t for t in threading.enumerate() if t.name.startswith("kagglekit-network")]
+    assert not left_over()
 
 
-def test_no_more_batches_are_asked_for_than_the_cores_can_work_on(four_threads):
+@pytest.mark.parametrize("cores", [1, 2])
+def test_no_more_batches_are_asked_for_than_buffers_are_kept(four_threads, cores):
     asked = []
 
     def counted():
-        for batch in batches(20):
+        for batch in batches(40):
             asked.append(batch.strip)
             yield batch
 
-    for batch, _, _ in answers(counted(), [SimpleNamespace(prob=lambda images: images)], 2):
-        assert asked[-1] <= batch.strip + 2  # two are being worked on: that many buffers are kept
+    with workers(cores, 2) as pool:
+        for batch, _, _ in answers(counted(), lambda batch: batch.images, cores, pool):
+            assert asked[-1] <= batch.strip + waiting(cores)
 
 
 @pytest.mark.parametrize(

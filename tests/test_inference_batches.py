@@ -1,5 +1,6 @@
 import itertools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ def batches_of(slide, tracks, batch_size, skip=False, look=lambda batch: None):
     """Return the batches, after looking at each while its images are there."""
     demands = [Demand(one.scale, one.grid, one.strips) for one in tracks]
     found = []
-    with Feed(slide, tracks[0].axis, demands, 1) as feed:
+    with ThreadPoolExecutor(1) as pool, Feed(slide, tracks[0].axis, demands, pool) as feed:
         for batch in Batches(feed, tracks, batch_size, skip, CPU):
             look(batch)
             found.append(batch)

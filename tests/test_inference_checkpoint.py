@@ -73,6 +73,15 @@ def model(at=None, **recipe):
     return Model(Stops(at), Recipe(**recipe)).eval()
 
 
+@pytest.fixture(autouse=True)
+def one_window_after_the_other():
+    """With several cores, which windows are done before the one that stops is left to chance."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
 def slide(tmp_path):
     with open_slide(

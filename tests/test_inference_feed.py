@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,12 +55,11 @@ def cases(draw):
 
 
 def shrunk(pixels, scale):
-    """Average cells of scale x scale, the last row and column repeated; halves go up."""
+    """Average cells of scale x scale, the last row and column repeated; nothing is rounded."""
     missing = [(0, -side % scale) for side in pixels.shape[:2]]
     whole = np.pad(pixels, (*missing, (0, 0)), "edge").astype(float)
     height, width, channels = whole.shape
-    means = whole.reshape(height // scale, scale, width // scale, scale, channels).mean((1, 3))
-    return np.floor(means + 0.5) if scale > 1 else means
+    return whole.reshape(height // scale, scale, width // scale, scale, channels).mean((1, 3))
 
 
 def canvas_of(pixels, one):
@@ -93,7 +93,7 @@ def test_windows_blocks_and_nothing_left(case, chunk):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_feed, "_CHUNK", chunk)
         patch.setattr(_feed, "AHEAD", 5_000)
-        with Feed(slide, case.axis, case.demands, 2) as feed:
+        with ThreadPoolExecutor(2) as pool, Feed(slide, case.axis, case.demands, pool) as feed:
             for one, i, j in windows(case):
                 canvas = canvas_of(slide.pixels, one)
                 y, x = one.grid.rows.starts[i], one.grid.columns.starts[j]
@@ -102,9 +102,8 @@ def test_windows_blocks_and_nothing_left(case, chunk):
                 found = fill(feed, one, i, j).astype(float)
                 if one.scale == 1:
                     assert np.array_equal(found, wanted)
-                else:  # OpenCV rounds halves to even
-                    assert np.abs(found - wanted).max() <= 1
-                    assert np.mean(found != wanted) < 0.3
+                else:  # halves may go up or down
+                    assert np.abs(found - wanted).max() <= 0.5
         assert feed._chunks == {}
     check_reads(slide, feed.blocks, needed_pixels(case))
 
@@ -154,7 +153,7 @@ def test_only_some_strips_read_only_what_they_need():
     one = demand(slide.shape, 1, strips=range(10, 12))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_feed, "_CHUNK", 1)
-        with Feed(slide, 0, [one], 2) as feed:
+        with ThreadPoolExecutor(2) as pool, Feed(slide, 0, [one], pool) as feed:
             for i in (10, 11):
                 for j in range(len(one.grid.columns.starts)):
                     fill(feed, one, i, j)
@@ -168,7 +167,7 @@ def test_chunks_alive_do_not_grow_with_the_length_of_the_sweep(monkeypatch):
     for height in (500, 4000):
         slide = ArraySlide(np.zeros((height, 96, 3), np.uint8), block=(16, 16))
         case = Case(slide, 0, [demand(slide.shape, 1)])
-        with Feed(slide, 0, case.demands, 2) as feed:
+        with ThreadPoolExecutor(2) as pool, Feed(slide, 0, case.demands, pool) as feed:
             most[height] = max(len(feed._chunks) for one in windows(case) if len(fill(feed, *one)))
     # A strip of 32 rows lies in 3 rows of blocks at most, each of 6, and 4 blocks are ahead.
     assert most[4000] <= most[500] <= 3 * 6 + 4 + 1
@@ -190,7 +189,7 @@ class Reads:
 
 def sweep_down(slide, one, threads=4):
     case = Case(slide, 0, [one])
-    with Feed(slide, 0, case.demands, threads) as feed:
+    with ThreadPoolExecutor(threads) as pool, Feed(slide, 0, case.demands, pool) as feed:
         for each in windows(case):
             fill(feed, *each)
     return feed
@@ -247,7 +246,7 @@ def test_the_file_is_read_once(tmp_path, monkeypatch, layout, axis):
     with open_slide(path) as slide:
         case = Case(slide, axis, [demand(slide.shape, 2, window=256, overlap=64, axis=axis)])
         before = bytes_read()
-        with Feed(slide, axis, case.demands, 2) as feed:
+        with ThreadPoolExecutor(2) as pool, Feed(slide, axis, case.demands, pool) as feed:
             for each in windows(case):
                 fill(feed, *each)
         read = bytes_read() - before

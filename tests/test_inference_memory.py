@@ -1,4 +1,5 @@
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,33 @@ def test_this_machine():
     before, peak, free = map(int, done.stdout.split())
     assert 295 << 20 < peak - before < 310 << 20
     assert 100 << 20 < free < os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+_FAULTS = """
+import resource, sys
+import numpy as np
+from kagglekit.inference._memory import keep_freed_memory
+
+if sys.argv[1] == "keep":
+    keep_freed_memory()
+
+def layers():
+    for _ in range(50):
+        for _ in range(3):
+            np.empty(3 << 20, np.uint8).fill(1)
+
+layers()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+layers()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep it anyway")
+def test_memory_that_was_freed_is_not_fetched_anew():
+    faults = {
+        how: int(subprocess.check_output([sys.executable, "-c", _FAULTS, how], text=True))
+        for how in ("keep", "plain")
+    }
+    assert faults["keep"] < 100  # pages; a block of 3 MiB has 768
+    assert faults["keep"] < faults["plain"] or faults["plain"] < 100

@@ -1,21 +1,24 @@
-"""What the networks answer to batches, in order; on a CPU several batches at a time.
+"""What is made of batches, in order; on a CPU several batches at a time.
 
 torch splits every layer over all cores and waits at its end for the slowest. For the many windows
 of a slide it is better to give each core windows of its own: nobody waits, and a core that decodes,
-or that another program uses, holds up one window and not every layer of all of them.
+or that another program uses, holds up one window and not every layer of all of them. Decoding and
+predicting share one pool, as large as there are cores: more threads would only wait for each other.
 """
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeAlias
 
 import torch
 
 from kagglekit.inference._batches import Batch
-from kagglekit.inference._network import Network
 
-Answer = tuple[Batch, torch.Tensor | None, float]  # probabilities, and the seconds they took
+Predict: TypeAlias = Callable[[Batch], torch.Tensor | None]
+Answer: TypeAlias = tuple[Batch, torch.Tensor | None, float]  # and the seconds it took
 
 
 def cores_for(windows: int, batch_size: int, device: torch.device, compiled: bool) -> int:
@@ -30,31 +33,48 @@ def cores_for(windows: int, batch_size: int, device: torch.device, compiled: boo
     return cores
 
 
-def answers(batches: Iterable[Batch], networks: Sequence[Network], cores: int) -> Iterator[Answer]:
-    """Yield each batch with what its track's network says, None if it has no windows, in order."""
+def waiting(cores: int) -> int:
+    """Return how many batches `answers` holds besides the one it yields.
+
+    Four for each core: while the caller adds up a strip, the cores have something to go on with.
+    """
+    return 0 if cores == 1 else 4 * cores
+
+
+@contextmanager
+def workers(cores: int, readers: int) -> Iterator[Executor]:
+    """Give threads to decode and predict in: one for each core; to decode only if `cores` is 1."""
     if cores == 1:
-        for batch in batches:
-            yield _answer(batch, networks)
+        with ThreadPoolExecutor(readers, "kagglekit-decode") as pool:
+            yield pool
         return
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(cores, "kagglekit-network", torch.set_num_threads, (1,))
-    waiting: deque[Future[Answer]] = deque()
+    pool = ThreadPoolExecutor(cores, "kagglekit-worker", torch.set_num_threads, (1,))
     try:
-        for batch in batches:
-            waiting.append(pool.submit(_answer, batch, networks))
-            if len(waiting) > cores:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        yield pool
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)
 
 
-def _answer(batch: Batch, networks: Sequence[Network]) -> Answer:
-    if batch.images is None:
-        return batch, None, 0.0
+def answers(
+    batches: Iterable[Batch], predict: Predict, cores: int, pool: Executor
+) -> Iterator[Answer]:
+    """Yield each batch with what `predict` makes of it, in order, `cores` of them at a time."""
+    if cores == 1:
+        for batch in batches:
+            yield _answer(batch, predict)
+        return
+    queue: deque[Future[Answer]] = deque()
+    for batch in batches:
+        queue.append(pool.submit(_answer, batch, predict))
+        if len(queue) > waiting(cores):
+            yield queue.popleft().result()
+    while queue:
+        yield queue.popleft().result()
+
+
+def _answer(batch: Batch, predict: Predict) -> Answer:
     started = time.perf_counter()
-    prob = networks[batch.track].prob(batch.images)
-    return batch, prob, time.perf_counter() - started
+    return batch, predict(batch), time.perf_counter() - started

@@ -11,7 +11,7 @@ import time
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from types import TracebackType
@@ -72,20 +72,20 @@ def chunk_edges(slide: Slide, axis: int, scales: Sequence[int]) -> tuple[list[in
 
 
 class Feed:
-    """Fills windows with pixels. Use it in a `with` block: that ends its threads.
+    """Fills windows with pixels. Use it in a `with` block: that ends what it has begun.
 
     Args:
         slide: the image.
         axis: along which the sweep goes: 0 down, 1 to the right.
         demands: everything that will be asked for, each window once.
-        threads: how many decode at a time.
+        pool: decodes; a file that can only be decoded from the top gets a thread of its own.
 
     Attributes:
         blocks: stored blocks decoded so far.
         waited: seconds spent waiting for them.
     """
 
-    def __init__(self, slide: Slide, axis: int, demands: Sequence[Demand], threads: int) -> None:
+    def __init__(self, slide: Slide, axis: int, demands: Sequence[Demand], pool: Executor) -> None:
         self.slide, self.blocks, self.waited = slide, 0, 0.0
         self._scales = sorted({demand.scale for demand in demands})
         self._edges = chunk_edges(slide, axis, self._scales)
@@ -93,8 +93,8 @@ class Feed:
         self._order = iter(order)
         self._chunks: dict[Key, Future[dict[int, Pixels]]] = {}
         self._ahead: dict[Key, int] = {}  # bytes of the chunks nobody has asked for
-        # A file that can only be decoded from the top is read by one thread, in order.
-        self._pool = ThreadPoolExecutor(1 if slide.sequential else threads, "kagglekit-decode")
+        self._own = ThreadPoolExecutor(1, "kagglekit-decode") if slide.sequential else None
+        self._pool = self._own or pool
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +105,10 @@ class Feed:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        for chunk in self._chunks.values():
+            chunk.cancel()
+        if self._own is not None:
+            self._own.shutdown()
 
     def fill(self, window: Pixels, scale: int, grid: Grid, i: int, j: int) -> None:
         """Fill a window, mirroring the image at its end.

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 
 from kagglekit.errors import PlanError
+from kagglekit.inference._answers import cores_for, waiting
 from kagglekit.inference._feed import AHEAD, chunk_edges
 from kagglekit.inference._job import Job
 from kagglekit.inference._memory import available_bytes
@@ -98,17 +99,19 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
     edges = chunk_edges(slide, job.axis, [member.scale for member in job.members])
     chunk = [max(last - first for first, last in pairwise(e)) for e in edges]
     reading = AHEAD + _READER + 2 * job.threads * math.prod(chunk) * pixel
+    windows = [len(member.grid) for member in job.members]
+    cores = cores_for(sum(windows), job.batch_size, job.device, job.compile)
+    held = job.batch_size * (1 + waiting(cores))  # windows at a time
     blended = 0
     for member in job.members:
         along, across = member.grid.axes[job.axis], member.grid.axes[1 - job.axis]
         rows = along.window + chunk[job.axis] // member.scale
         reading += rows * across.size * pixel
-        reading += job.batch_size * along.window * across.window * pixel
+        reading += held * along.window * across.window * (pixel + 4 * job.classes)
         blended += 4 * job.classes * along.window * across.padded
         # Rows on their way to runs: as floats, as decisions, and where these change.
         reading += 12 * job.classes * ROWS_AT_ONCE * across.size
     on_gpu = job.device.type == "cuda"
-    windows = [len(member.grid) for member in job.members]
     plan = Plan(
         name=slide.path.name,
         shape=slide.shape,

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from kagglekit.inference._answers import answers, cores_for
-from kagglekit.inference._batches import Batches
+from kagglekit.inference._answers import answers, cores_for, waiting, workers
+from kagglekit.inference._batches import Batch, Batches
 from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
 from kagglekit.inference._combine import Combine, Stretch, needed_rows
 from kagglekit.inference._feed import Demand, Feed
 from kagglekit.inference._job import Job, Member
-from kagglekit.inference._memory import peak_bytes
+from kagglekit.inference._memory import keep_freed_memory, peak_bytes
 from kagglekit.inference._network import Network
 from kagglekit.inference._plan import WORTH_TELLING, make_plan
 from kagglekit.inference._track import Track
@@ -84,6 +84,7 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
         PlanError: there is too little memory.
     """
     started, stats = time.perf_counter(), Stats()
+    keep_freed_memory()
     with torch.inference_mode():
         run = _Run(job, rows, sink)
         note = (
@@ -142,18 +143,26 @@ class _Run:
         bar = tqdm(
             total=stats.tiles, desc=job.slide.path.name, unit="tile", disable=not job.progress
         )
-        with bar, Feed(job.slide, job.axis, demands, job.threads) as feed:
-            cores = cores_for(stats.tiles, job.batch_size, job.device, job.compile)
+        cores = cores_for(stats.tiles, job.batch_size, job.device, job.compile)
+        with (
+            bar,
+            workers(cores, job.threads) as pool,
+            Feed(job.slide, job.axis, demands, pool) as feed,
+        ):
             batches = Batches(
-                feed, self.tracks, job.batch_size, job.skip_background, job.device, cores
+                feed,
+                self.tracks,
+                job.batch_size,
+                job.skip_background,
+                job.device,
+                waiting(cores),
             )
-            networks = [track.network for track in self.tracks]
-            for batch, probs, seconds in answers(batches, networks, cores):
+            for batch, found, seconds in answers(batches, self._predict, cores, pool):
                 track = self.tracks[batch.track]
                 stats.network_seconds += seconds
-                if probs is not None:
-                    for j, prob in zip(batch.windows, probs, strict=True):
-                        track.add(batch.strip, j, prob)
+                if found is not None:
+                    for j, weighed in zip(batch.windows, found, strict=True):
+                        track.add(j, weighed)
                 stats.skipped += batch.skipped
                 bar.update(len(batch.windows) + batch.skipped)
                 if batch.last:
@@ -164,6 +173,14 @@ class _Run:
                     if after_strip is not None:
                         after_strip()
             stats.blocks, stats.wait_seconds = feed.blocks, feed.waited
+
+    def _predict(self, batch: Batch) -> torch.Tensor | None:
+        """Return what to add up for each window of a batch, None if it has none."""
+        if batch.images is None:
+            return None
+        track = self.tracks[batch.track]
+        with torch.inference_mode():  # each thread has to be told
+            return track.weigh(batch.strip, batch.windows, track.network.prob(batch.images))
 
     def save(self, note: Checkpoint) -> None:
         """Write down everything that a new process needs to go on."""

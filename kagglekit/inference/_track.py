@@ -13,7 +13,7 @@ from kagglekit.inference._network import Network
 from kagglekit.tiling import Blend, Grid
 
 _UNIT = 2.0**30  # of a probability: a float32 of at least 1/64 fits without rounding
-ROWS_AT_ONCE = 64  # rows of the map handed on at a time: bounds memory, changes nothing else
+ROWS_AT_ONCE = 32  # rows of the map handed on at a time: bounds memory, changes nothing else
 
 
 class Track:
@@ -56,12 +56,28 @@ class Track:
         planes = network.models[0].recipe.classes
         self.blended = torch.zeros((planes, *sides), dtype=torch.int32, device=device)
 
-    def add(self, i: int, j: int, prob: torch.Tensor) -> None:
-        """Add the prediction for window j of strip i: (planes, h, w) float32, used up."""
-        row, column = (i, j) if self.axis == 0 else (j, i)
-        prob.mul_(self._weights[0][row][:, None]).mul_(self._weights[1][column])
+    def weigh(self, i: int, windows: list[int], prob: torch.Tensor) -> torch.Tensor:
+        """Weigh the predictions for some windows of strip i: what `add` wants for each of them.
+
+        Args:
+            i: which strip.
+            windows: which N windows across it.
+            prob: (N, planes, h, w) float32, used up.
+
+        Returns:
+            (N, planes, h, w) int32.
+        """
+        rows, columns = (
+            weights[i if side == self.axis else windows]
+            for side, weights in enumerate(self._weights)
+        )
+        prob.mul_(rows.reshape(-1, 1, rows.shape[-1], 1))
+        return prob.mul_(columns.reshape(-1, 1, 1, columns.shape[-1])).to(torch.int32)
+
+    def add(self, j: int, weighed: torch.Tensor) -> None:
+        """Add what was weighed of window j of the strip at hand: (planes, h, w) int32."""
         begin = self.across.starts[j]
-        self.blended.narrow(2 - self.axis, begin, self.across.window).add_(prob.to(torch.int32))
+        self.blended.narrow(2 - self.axis, begin, self.across.window).add_(weighed)
 
     def finish(self, i: int) -> Iterator[torch.Tensor]:
         """Yield the rows (or columns) that no strip after strip i touches, and forget them.
