@@ -24,7 +24,7 @@ from kagglekit.offline import tools
 from kagglekit.offline.image import KaggleImage
 
 # What Kaggle runs a notebook with, whatever the notebook imports.
-_FORMAT = "2"  # of the cache: 2 is relocatable
+_FORMAT = "3"  # of the cache: 3 is relocatable and compiled
 _KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
 
 
@@ -114,8 +114,10 @@ def make_replica(
         with tempfile.TemporaryDirectory() as scratch:
             listed = Path(scratch, "pins.txt")
             listed.write_text("\n".join(pins))
+            # Compiled, as on Kaggle: else each rehearsal would compile torch anew.
             _uv(
-                "pip", "install", "--quiet", "--no-deps", "--python", str(folder), "-r", str(listed)
+                *("pip", "install", "--quiet", "--no-deps", "--compile-bytecode"),
+                *("--python", str(folder), "-r", str(listed)),
             )
         _strike_contradictions(folder, packages)
         complete.write_text(_version(folder / "bin" / "python"))
