@@ -95,10 +95,10 @@ class TestFake:
         assert capsys.readouterr().out == f"{out}: HuBMAP - Hacking the Kidney, 2 test images\n"
 
     def test_an_unknown_competition(self, tmp_path: Path, capsys: Output) -> None:
-        assert cli.main(["fake", "hubmap", "--out", str(tmp_path)]) == 5
+        assert cli.main(["fake", "kidney", "--out", str(tmp_path)]) == 5
         assert capsys.readouterr() == (
             "",
-            "error: no profile for competition `hubmap`\n"
+            "error: no profile for competition `kidney`\n"
             "hint: there is `hubmap-kidney-segmentation`\n",
         )
 

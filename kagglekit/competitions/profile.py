@@ -7,7 +7,7 @@ docs/add-a-competition.md.
 
 import difflib
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +54,13 @@ class Profile:
     groups: Groups | None = None
     dialects: tuple[Dialect, ...] = ()
 
+    def in_dialect(self, number: int) -> "Profile":
+        """Return the same rules with the tables of another dialect; 0 is the usual one."""
+        if not number:
+            return self
+        other = self.dialects[number - 1]
+        return replace(self, submission=other.submission, train_table=other.train_table)
+
     def find_data(self, root: Path | str | None = None) -> Data:
         """Find this competition's folder and look whether it is one.
 
@@ -93,7 +100,8 @@ def load(slug: str) -> Profile:
     """
     known = slugs()
     if slug not in known:
-        near = difflib.get_close_matches(slug, known, cutoff=0.6) or known
+        near = [name for name in known if slug in name]
+        near = near or difflib.get_close_matches(slug, known) or known
         raise DataError(
             f"no profile for competition `{slug}`",
             hint="there is " + ", ".join(f"`{name}`" for name in near),
