@@ -56,6 +56,8 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    images      list the Kaggle images whose versions are known\n"
         "    probe       print a cell that lists the Kaggle image it runs in, for --image FILE\n"
         "    fake        make a competition folder out of synthetic images\n"
+        "    competitions\n"
+        "                list the competitions with a profile\n"
         "    check       list everything wrong with a submission.csv, and how train.csv is written\n"
         "\n"
         "options:\n"
