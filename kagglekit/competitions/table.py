@@ -109,8 +109,4 @@ def header(path: Path) -> list[str]:
     Raises:
         DataError: the file is missing, or is not CSV in UTF-8.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return next(csv.reader(file, strict=True), [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"`{path}` cannot be read as CSV: {error}") from error
+    return next(iter_rows(path), [])
