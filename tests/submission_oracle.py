@@ -100,7 +100,9 @@ def predictions(words, shape):
     if len(words) % 3:
         return None
     for name, confidence, mask in zip(words[::3], words[1::3], words[2::3], strict=True):
-        if name != "0" or not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", confidence):
+        if name != "0" or not re.fullmatch(
+            r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", confidence
+        ):
             return None
         try:
             letters = zlib.decompress(base64.b64decode(mask, validate=True)).decode("ascii")

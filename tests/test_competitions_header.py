@@ -33,7 +33,10 @@ def test_jpeg_segments(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     cases = {
         jpeg(segment(0xC0, FRAME)): (5, 9),
-        jpeg(segment(0xE1, bytes(3000)), segment(0xC4, b"table"), b"\xff", segment(0xC2, FRAME)): (5, 9),
+        jpeg(segment(0xE1, bytes(3000)), segment(0xC4, b"table"), b"\xff", segment(0xC2, FRAME)): (
+            5,
+            9,
+        ),
         jpeg(segment(0xE1, bytes(5000)), segment(0xC0, FRAME)): None,  # too late in the file
         jpeg(segment(0xC4, FRAME)): None,
         jpeg(segment(0xC0, FRAME))[:8]: None,

@@ -23,7 +23,12 @@ class Machine:
 
     def budget(self, hours, plans, ram_gb=None):
         return Budget(
-            hours, plans, ram_gb=ram_gb, say=self.said.append, clock=lambda: self.now, memory=self.take
+            hours,
+            plans,
+            ram_gb=ram_gb,
+            say=self.said.append,
+            clock=lambda: self.now,
+            memory=self.take,
         )
 
     def take(self):
@@ -127,7 +132,9 @@ def test_plans_are_keywords_or_anything_else() -> None:
 
 @given(
     st.lists(st.integers(1, 2000), min_size=1, max_size=30),
-    st.lists(st.floats(0.01, 20), min_size=1, max_size=4).map(lambda costs: sorted(costs, reverse=True)),
+    st.lists(st.floats(0.01, 20), min_size=1, max_size=4).map(
+        lambda costs: sorted(costs, reverse=True)
+    ),
     st.floats(0.05, 9),
 )
 def test_never_late_by_more_than_the_image_at_work(sizes, costs, hours) -> None:
@@ -146,7 +153,9 @@ def test_never_late_by_more_than_the_image_at_work(sizes, costs, hours) -> None:
 
 
 def test_what_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"^a Budget needs at least one plan, e\.g\. \[{'tta': 'flips'}\]$"):
+    with pytest.raises(
+        ValueError, match=r"^a Budget needs at least one plan, e\.g\. \[{'tta': 'flips'}\]$"
+    ):
         Budget(9, [])
     with pytest.raises(ValueError, match=r"^hours=0 and ram_gb=None: expected numbers above 0$"):
         Budget(0, ["d"])

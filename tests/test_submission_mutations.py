@@ -37,8 +37,27 @@ TEXTS = st.one_of(
     ).map(" ".join),
 )  # fmt: skip
 ROWS = ["drop", "twice", "again, other text", "short", "long", "blank line before"]
-CELLS = ["another id", "another class", "text", "text", "text", "last number less", "swap runs", "size"]
-FILES = ["shuffle", "windows", "mark", "no end", "no header", "header", "columns", "quotes", "unclosed quote"]
+CELLS = [
+    "another id",
+    "another class",
+    "text",
+    "text",
+    "text",
+    "last number less",
+    "swap runs",
+    "size",
+]
+FILES = [
+    "shuffle",
+    "windows",
+    "mark",
+    "no end",
+    "no header",
+    "header",
+    "columns",
+    "quotes",
+    "unclosed quote",
+]
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -62,7 +81,10 @@ def masks_of(draw, rules, shape):
 @st.composite
 def contents(draw, comp, sound):
     """Draw a sound file and change it, mostly for the worse."""
-    texts = {i: to_texts(draw(masks_of(comp.submission, shape)), shape, comp) for i, shape in SHAPES.items()}
+    texts = {
+        i: to_texts(draw(masks_of(comp.submission, shape)), shape, comp)
+        for i, shape in SHAPES.items()
+    }
     write_rows(sound, texts, SHAPES, comp)
     header, *rows = csv.reader(io.StringIO(sound.read_text()))
     ends, start = "\n", ""
@@ -116,12 +138,18 @@ def spoil(draw, rules, rows, number, what):
     elif what == "blank line before":
         rows.insert(number, [])
     elif what == "another id" and row:
-        known = template.fill(rules.key, **{"id": draw(st.sampled_from([*SHAPES, "d"])), "class": "1"})
+        known = template.fill(
+            rules.key, **{"id": draw(st.sampled_from([*SHAPES, "d"])), "class": "1"}
+        )
         row[0] = draw(st.sampled_from([known, row[0] + " ", "0" + row[0], "", row[0][:-1]]))
     elif what == "another class" and len(row) > 2:
         row[1] = draw(st.sampled_from(["bowel", "stomach", "", "1", "liver"]))
     elif what == "size" and len(row) > 3:
-        row[1:3] = draw(st.sampled_from([row[2:0:-1], ["4", "6"], ["4.0", "6"], [" " + row[1], row[2]], ["", ""]]))
+        row[1:3] = draw(
+            st.sampled_from(
+                [row[2:0:-1], ["4", "6"], ["4.0", "6"], [" " + row[1], row[2]], ["", ""]]
+            )
+        )
     elif what == "text" and row:
         row[-1] = draw(TEXTS)
     elif what == "last number less" and row:

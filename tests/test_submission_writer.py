@@ -40,7 +40,9 @@ def test_the_file_follows_the_journal(tmp_path: Path, monkeypatch: pytest.Monkey
         image_id, path = next(todo)
         assert (image_id, path) == ("a", tmp_path / "test/a.tiff")
         writer["a"] = A
-        assert submission.read(out, HUBMAP) == {"a": [], "b": [], "c": []}, "not within five seconds"
+        assert submission.read(out, HUBMAP) == {"a": [], "b": [], "c": []}, (
+            "not within five seconds"
+        )
         seconds[0] = 5.0
         assert [image_id for image_id, _ in todo] == ["b", "c"]
         writer["b"] = RLE.empty(SHAPE)
@@ -52,7 +54,9 @@ def test_the_file_follows_the_journal(tmp_path: Path, monkeypatch: pytest.Monkey
     assert names == ["s.csv"], "neither journal nor temporary file stays behind"
 
 
-def test_a_file_that_takes_long_is_replaced_seldom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_takes_long_is_replaced_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids = [f"{number:04}" for number in range(1000)]
     data = make_test(tmp_path, HUBMAP, "a")
     images = dict.fromkeys(ids, tmp_path / "test/a.tiff")
@@ -75,7 +79,9 @@ def test_a_file_that_takes_long_is_replaced_seldom(tmp_path: Path, monkeypatch: 
 
 def test_rows_stand_as_in_the_sample_where_it_knows_them(tmp_path: Path) -> None:
     comp = KINDS["class in the key"]
-    (tmp_path / comp.submission.sample).write_text("id,predicted\nb_1,\nb_2,\ngone_1,\ngone_2,\na_1,\na_2,\n")
+    (tmp_path / comp.submission.sample).write_text(
+        "id,predicted\nb_1,\nb_2,\ngone_1,\ngone_2,\na_1,\na_2,\n"
+    )
     data = make_test(tmp_path, comp, "a", "b", "c")
     with submission.Writer(comp, data, tmp_path / "s.csv") as writer:
         assert [image_id for image_id, _ in writer.todo()] == ["b", "a", "c"]
@@ -86,7 +92,7 @@ def test_rows_stand_as_in_the_sample_where_it_knows_them(tmp_path: Path) -> None
 SMALL = (3, 4)
 ROWS = {
     "one row": "id,predicted\na,2 2\nb,\n",
-    "along the rows": "img,rle_mask\na,\"5 1 9 1\"\nb,\n".replace('"', ""),
+    "along the rows": 'img,rle_mask\na,"5 1 9 1"\nb,\n'.replace('"', ""),
     "a sign for nothing": "record_id,encoded_pixels\na,2 2\nb,-\n",
     "an empty run for nothing": "id,rle\na,5 1 9 1\nb,1 0\n",
     "class in the key": "id,predicted\na_1,2 2\na_2,\nb_1,\nb_2,\n",
@@ -102,7 +108,9 @@ def test_every_kind_of_rows(tmp_path: Path, name: str) -> None:
     comp = KINDS[name]
     data = make_test(tmp_path, comp, "a", "b", shapes=[SMALL] * 2)
     first, second = box(1, 3, 0, 1, shape=SMALL), box(0, 1, 2, 3, shape=SMALL)
-    masks = {"classes": [first, RLE.empty(SMALL)], "one": first.reorder("C")}.get(comp.submission.rows)
+    masks = {"classes": [first, RLE.empty(SMALL)], "one": first.reorder("C")}.get(
+        comp.submission.rows
+    )
     if name == "instances":
         masks = [first, RLE.empty(SMALL), second]
     elif name == "predictions":
@@ -133,7 +141,9 @@ def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
 
 def test_masks_that_do_not_fit_the_kind_of_rows(tmp_path: Path) -> None:
     comp = KINDS["class in the key"]
-    with submission.Writer(comp, make_test(tmp_path / "1", comp, "a"), tmp_path / "1.csv") as writer:
+    with submission.Writer(
+        comp, make_test(tmp_path / "1", comp, "a"), tmp_path / "1.csv"
+    ) as writer:
         with pytest.raises(SubmissionError) as caught:
             writer["a"] = A
         assert str(caught.value) == (
@@ -141,10 +151,16 @@ def test_masks_that_do_not_fit_the_kind_of_rows(tmp_path: Path) -> None:
             "hint: give one for each, in this order; RLE.empty(shape) where there is nothing"
         )
     comp = KINDS["predictions"]
-    with submission.Writer(comp, make_test(tmp_path / "2", comp, "a"), tmp_path / "2.csv") as writer:
-        with pytest.raises(SubmissionError, match=r"^`a`: a confidence is 1.5: expected a number from 0 to 1$"):
+    with submission.Writer(
+        comp, make_test(tmp_path / "2", comp, "a"), tmp_path / "2.csv"
+    ) as writer:
+        with pytest.raises(
+            SubmissionError, match=r"^`a`: a confidence is 1.5: expected a number from 0 to 1$"
+        ):
             writer["a"] = [(A, 1.5)]
-        with pytest.raises(SubmissionError, match=r"^`a`: expected an RLE or a list of them, got ndarray\n"):
+        with pytest.raises(
+            SubmissionError, match=r"^`a`: expected an RLE or a list of them, got ndarray\n"
+        ):
             writer["a"] = [(A.to_mask(), 0.5)]
 
 
@@ -156,7 +172,9 @@ def damage(data: competitions.Data, *ids: str) -> None:
         data.test_images()[image_id].write_bytes(b"II*")
 
 
-def test_of_twenty_images_three_are_damaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_twenty_images_three_are_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     ids = [f"{number:02}" for number in range(20)]
     data = make_test(tmp_path, HUBMAP, *ids)
     damage(data, "03", "11", "19")
@@ -188,7 +206,10 @@ def test_of_twenty_images_three_are_damaged(tmp_path: Path, capsys: pytest.Captu
             raise MemoryError
     assert writer.log.read_text().startswith("`11`\nTraceback")
     assert writer.failed == {"11": "MemoryError"}
-    assert submission.read(writer.path, HUBMAP) == wanted | {"03": [A.to_text()], "19": [A.to_text()]}
+    assert submission.read(writer.path, HUBMAP) == wanted | {
+        "03": [A.to_text()],
+        "19": [A.to_text()],
+    }
 
 
 def test_strict_stops_at_the_first_one(tmp_path: Path) -> None:
@@ -242,7 +263,10 @@ def test_an_error_after_the_masks_leaves_them(tmp_path: Path) -> None:
 def test_what_attempt_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = make_test(tmp_path, HUBMAP, "a", "b")
     with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
-        with pytest.raises(SubmissionError, match=r"^`c` is not a test image: 2 are known\n"), writer.attempt("c"):
+        with (
+            pytest.raises(SubmissionError, match=r"^`c` is not a test image: 2 are known\n"),
+            writer.attempt("c"),
+        ):
             pass
         with pytest.raises(KeyboardInterrupt), writer.attempt("a"):
             raise KeyboardInterrupt
@@ -367,7 +391,9 @@ def test_a_write_that_fails_leaves_the_last_good_file(tmp_path: Path, monkeypatc
                     writer["b"] = B
             assert out.read_bytes() == before, at
             assert submission.validate(out, HUBMAP, data) == []
-            assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp")), "half a file stays"
+            assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp")), (
+                "half a file stays"
+            )
     assert submission.read(out, HUBMAP) == {"a": [A.to_text()], "b": [B.to_text()]}
 
 

@@ -43,8 +43,7 @@ def to_texts(masks: Masks, shape: tuple[int, int], rules: SubmissionRules) -> li
     if rules.rows == "classes":
         if len(found) != len(rules.classes):
             raise SubmissionError(
-                f"{len(found)} masks for {len(rules.classes)} classes "
-                f"({', '.join(rules.classes)})",
+                f"{len(found)} masks for {len(rules.classes)} classes ({', '.join(rules.classes)})",
                 hint="give one for each, in this order; RLE.empty(shape) where there is nothing",
             )
         return [mask.reorder(rules.order).to_text() or rules.empty for mask in found]
