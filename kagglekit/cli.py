@@ -144,7 +144,7 @@ def _fake(options: argparse.Namespace) -> int:
 
     comp = competitions.load(options.competition)
     truth = fake.make(comp, options.out, seed=options.seed, hidden=options.hidden)
-    count = f"{len(truth)} test image" + ("s" if len(truth) > 1 else "")
+    count = f"{len(truth)} test image" + ("s" if len(truth) != 1 else "")
     print(f"{options.out}: {comp.title}, {count}")
     return 0
 

@@ -95,6 +95,61 @@ def test_a_profile_does_not_contradict_itself(comp: Profile) -> None:
         assert bool(comp.groups.path) != bool(comp.groups.ids)
 
 
+# A profile of one's own
+
+
+def test_a_profile_from_a_file(tmp_path: Path) -> None:
+    source = Path(competitions.__file__).with_name("hubmap-kidney-segmentation.toml")
+    own = tmp_path / "mine.toml"
+    own.write_text(source.read_text().replace('slug = "hubmap-kidney', 'slug = "my-kidney'))
+    comp = competitions.load(own)
+    assert comp.slug == "my-kidney-segmentation"
+    assert comp.submission == load("hubmap-kidney").submission
+    assert competitions.load(str(own)) == comp
+
+
+def test_everything_wrong_with_a_profile_is_said_at_once(tmp_path: Path) -> None:
+    source = Path(competitions.__file__).with_name("hubmap-kidney-segmentation.toml").read_text()
+    for old, new in (
+        ('order = "F"', 'order = "G"'),
+        ('empty = ""', 'emtpy = ""'),
+        ("hours = 9", 'hours = "nine"'),
+        ("internet = false", "internet = 0"),
+        ("smallest = [14844, 13013]", "smallest = [14844]"),
+        ("[test]", "[tests]"),
+        ('title = "HuBMAP - Hacking the Kidney"', ""),
+        ("visible = 5", "visible = true"),
+    ):
+        assert old in source
+        source = source.replace(old, new, 1)
+    own = tmp_path / "mine.toml"
+    own.write_text(source)
+    with pytest.raises(DataError) as caught:
+        competitions.load(own)
+    assert str(caught.value) == (
+        f"`{own}` is not a profile\n"
+        "  - `tests`: no such key or section\n"
+        "  - `title` is missing, a text\n"
+        "  - [images] `smallest` is [14844], expected a list of 2 whole numbers\n"
+        '  - [submission] `order` is \'G\', expected one of "F", "C"\n'
+        "  - [submission] `emtpy`: no such key, did you mean `empty`?\n"
+        "  - [submission] `empty` is missing\n"
+        "  - [limits] `hours` is 'nine', expected a number\n"
+        "  - [limits] `internet` is 0, expected true or false\n"
+        "  - [test] is missing\n"
+        "hint: docs/add-a-competition.md explains every key"
+    )
+
+
+def test_a_profile_that_is_no_toml(tmp_path: Path) -> None:
+    own = tmp_path / "mine.toml"
+    with pytest.raises(DataError, match=r"^`.*/mine\.toml` cannot be read as a profile: "):
+        competitions.load(own)
+    own.write_text("slug = ")
+    with pytest.raises(DataError, match=r"cannot be read as a profile: Invalid value"):
+        competitions.load(own)
+
+
 # Trees
 
 
