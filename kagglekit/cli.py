@@ -181,9 +181,11 @@ def _check(options: argparse.Namespace) -> int:
                 f"{comp.train_table.path} is not written as the profile says", problems=problems
             )
     elif options.submission is None:
+        what = (
+            f"with `{comp.train_table.path}`" if comp.train_table.path else "with a table of masks"
+        )
         raise DataError(
-            f"nothing to check: `{data.root}` has no labelled images with "
-            f"`{comp.train_table.path}`",
+            f"nothing to check: `{data.root}` has no labelled images {what}",
             hint="give a submission.csv",
         )
     if options.submission is None:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -320,6 +321,27 @@ def test_both_dialects_of_severstal(tmp_path: Path) -> None:
     assert rows[1][0][0].endswith(".jpg")
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_the_order_is_seen_in_both_dialects(tmp_path: Path, number: int) -> None:
+    draw(SEVERSTAL.in_dialect(number), tmp_path, train=6)
+    data = SEVERSTAL.find_data(tmp_path)
+    found, problems = submission.validate_train_table(data)
+    assert (found.order, problems) == ("F", [])
+    wrong = replace(SEVERSTAL.submission, order="C")
+    turned = replace(SEVERSTAL, submission=wrong, dialects=())
+    if number == 0:
+        _, problems = submission.validate_train_table(turned.find_data(tmp_path))
+        assert len(problems) == 1
+        assert problems[0].startswith("the masks are counted down the columns, expected along the")
+
+
+def test_cells_of_a_table_that_there_is_not(tmp_path: Path) -> None:
+    data, _ = draw(load("vesuvius"), tmp_path, size=(40, 50))
+    with pytest.raises(DataError) as caught:
+        data.train_texts  # noqa: B018
+    assert str(caught.value) == "`vesuvius-challenge-ink-detection` has no table of train masks"
+
+
 def test_keys_that_are_no_keys_are_named(tmp_path: Path) -> None:
     data, _ = draw(SEVERSTAL, tmp_path)
     image_id = next(iter(data.train_images()))
@@ -395,7 +417,7 @@ def test_pictures_tell_where_the_masks_are(slug: str) -> None:
     shape = (256, 300)
     picture = family.draw(np.random.default_rng(3), shape, 1.0)
     layers = picture.pixels
-    pixels = layers["15" if "15" in layers else "32"] if isinstance(layers, dict) else layers
+    pixels = layers["15" if slug.startswith("google") else "32"] if isinstance(layers, dict) else layers
     grey = pixels[..., 4] if slug.startswith("google") else pixels.reshape(*shape, -1).mean(-1)
     smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1)
     rough = cv2.GaussianBlur(np.abs(grey - smooth).astype(np.float32), (0, 0), 3)

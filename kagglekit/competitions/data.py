@@ -191,7 +191,7 @@ class Data:
         return from_masks(masks, rules)
 
     def _truth_from_table(self, image_id: str, shape: tuple[int, int], labels: Table) -> list[RLE]:
-        texts = self._train_texts.get(image_id)
+        texts = self.train_texts.get(image_id)
         if texts is None:
             if not labels.only_found:
                 raise DataError(f"`{labels.path}` has no row for `{image_id}`")
@@ -203,9 +203,15 @@ class Data:
             raise DataError(message, problems=[str(error)]) from error
 
     @cached_property
-    def _train_texts(self) -> dict[str, list[str]]:
-        """The mask texts of each train image, in the table's order."""
+    def train_texts(self) -> dict[str, list[str]]:
+        """The cells of each train image, by id, in the table's order or that of the classes.
+
+        Raises:
+            DataError: there is no train table, or it cannot be read.
+        """
         labels = self.train_rules
+        if not labels.path:
+            raise DataError(f"`{self.profile.slug}` has no table of train masks")
         return read_texts(self.root / labels.path, labels, self.rules)
 
     @cached_property

@@ -83,10 +83,13 @@ def validate_train_table(data: Data) -> tuple[Detection, list[str]]:
     Raises:
         DataError: there is no train table, or it cannot be read.
     """
-    labels, images = data.profile.train_table, data.train_images()
-    sizes = {image_id: data.shape(path) for image_id, path in images.items()}
-    cells = table.columns(data.root / labels.path, labels.id, labels.rle)
-    known = [(text, sizes[image_id]) for image_id, text in cells if image_id in sizes]
+    sizes = {image_id: data.shape(path) for image_id, path in data.train_images().items()}
+    known = [
+        (text, sizes[image_id])
+        for image_id, texts in data.train_texts.items()
+        for text in texts
+        if image_id in sizes and text not in ("", data.rules.empty)
+    ]
     found = detect([text for text, _ in known], [shape for _, shape in known])
     return found, _disagrees(found, data.profile)
 
