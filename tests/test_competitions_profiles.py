@@ -417,7 +417,9 @@ def test_pictures_tell_where_the_masks_are(slug: str) -> None:
     shape = (256, 300)
     picture = family.draw(np.random.default_rng(3), shape, 1.0)
     layers = picture.pixels
-    pixels = layers["15" if slug.startswith("google") else "32"] if isinstance(layers, dict) else layers
+    pixels = (
+        layers["15" if slug.startswith("google") else "32"] if isinstance(layers, dict) else layers
+    )
     grey = pixels[..., 4] if slug.startswith("google") else pixels.reshape(*shape, -1).mean(-1)
     smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1)
     rough = cv2.GaussianBlur(np.abs(grey - smooth).astype(np.float32), (0, 0), 3)

@@ -1,7 +1,7 @@
 """The masks of one image as the texts that its rows hold."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from kagglekit.competitions.profile import SubmissionRules
 from kagglekit.errors import SubmissionError
@@ -67,10 +67,9 @@ def empty_texts(rules: SubmissionRules) -> list[str]:
 def _split(masks: Masks, confident: bool) -> tuple[list[RLE], list[float]]:
     """Return the masks and their confidences, 1 where none is given."""
     given = [masks] if isinstance(masks, RLE) else list(masks)
-    if not confident:
-        pairs = [(mask, 1.0) for mask in given]
-    else:
-        pairs = [mask if isinstance(mask, tuple) else (mask, 1.0) for mask in given]
+    pairs: list[tuple[Any, float]] = [
+        mask if confident and isinstance(mask, tuple) else (mask, 1.0) for mask in given
+    ]
     strange = {type(mask).__name__ for mask, _ in pairs if not isinstance(mask, RLE)}
     if strange:
         raise SubmissionError(
