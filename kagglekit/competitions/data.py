@@ -105,6 +105,27 @@ class Data:
         """
         return self._images(self.profile.tree.test_images)
 
+    def as_test(self, path: Path) -> str:
+        """Return where a train image would lie in the tree if it were a test image.
+
+        Args:
+            path: as `train_images` gives it.
+
+        Raises:
+            DataError: it is no train image.
+        """
+        tree = self.profile.tree
+        inside = path.relative_to(self.root).as_posix()
+        fields = template.match(tree.train_images.removesuffix("/"), inside)
+        if fields is None:
+            raise DataError(f"`{path}` is no train image: it does not match `{tree.train_images}`")
+        return template.fill(tree.test_images, **fields)
+
+    def mask_files(self, image_id: str) -> list[Path]:
+        """Return the files of a train image's masks, sorted by name; none where it has none."""
+        masks = self.profile.tree.train_masks
+        return self._files(masks, image_id) if masks else []
+
     def groups(self) -> dict[str, str]:
         """Return the group (e.g. the patient) of each image that the profile's rule tells.
 
@@ -185,7 +206,7 @@ class Data:
             return self._truth_from_table(image_id, shape, labels)
         if tree.train_polygons and (self.root / tree.train_polygons).is_file():
             return from_outlines(self._outlines.get(image_id, []), shape, rules)
-        masks = self._files(tree.train_masks, image_id) if tree.train_masks else []
+        masks = self.mask_files(image_id)
         if not masks:
             raise DataError(f"no truth for `{image_id}`: no table and no masks in `{self.root}`")
         return from_masks(masks, rules)

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from kagglekit.competitions import table, template
 from kagglekit.competitions.profile import Profile
-from kagglekit.competitions.rules import SubmissionRules, Table
+from kagglekit.competitions.rules import SubmissionRules
+from kagglekit.competitions.sample import key_cells, write_sample
 from kagglekit.rle import RLE, Dialect
 
 
@@ -51,7 +52,11 @@ def write_tables(
     if labels.path:
         written = Dialect(order=rules.order, empty=rules.empty)
         rows = [
-            [*_key(labels, image_id, name), *about.get(image_id, {}).values(), written.write(rle)]
+            [
+                *key_cells(labels, image_id, name),
+                *about.get(image_id, {}).values(),
+                written.write(rle),
+            ]
             for image_id, rles in train.items()
             for name, rle in zip(_names(rules, len(rles)), rles, strict=True)
             if rle.area or not labels.only_found
@@ -61,24 +66,13 @@ def write_tables(
     if about and comp.groups and comp.groups.test_path:
         lines = [[image_id, *about[image_id].values()] for image_id in sorted(test)]
         table.write_table(root / comp.groups.test_path, [comp.groups.image, *further], lines)
-    sample = []
-    for image_id in sorted(test):
-        size = test[image_id][0].shape if test[image_id] else (0, 0)
-        for name in _names(rules, 1):
-            sizes = size if rules.size_columns else ()
-            sample.append([*_key(rules, image_id, name), *map(str, sizes), rules.empty])
-    table.write_table(root / rules.sample, rules.columns, sample)
+    sizes = {i: test[i][0].shape if test[i] else (0, 0) for i in sorted(test)}
+    write_sample(root, rules, sizes)
 
 
 def _names(rules: SubmissionRules, rows: int) -> Sequence[str]:
     """Return the class of each row of an image, "" where rows have none."""
     return rules.classes if rules.rows == "classes" else [""] * rows
-
-
-def _key(rules: Table | SubmissionRules, image_id: str, name: str) -> list[str]:
-    """Return the cells that say which image and class a row is about."""
-    key = template.fill(rules.key, **{"id": image_id, "class": name})
-    return [key, name] if rules.class_column else [key]
 
 
 def rare_shape(shape: tuple[int, int], number: int) -> tuple[int, int]:
