@@ -82,10 +82,10 @@ def masks_of(draw, rules, shape):
 def contents(draw, comp, sound):
     """Draw a sound file and change it, mostly for the worse."""
     texts = {
-        i: to_texts(draw(masks_of(comp.submission, shape)), shape, comp)
+        i: to_texts(draw(masks_of(comp.submission, shape)), shape, comp.submission)
         for i, shape in SHAPES.items()
     }
-    write_rows(sound, texts, SHAPES, comp)
+    write_rows(sound, texts, SHAPES, comp.submission)
     header, *rows = csv.reader(io.StringIO(sound.read_text()))
     ends, start = "\n", ""
     quoting = csv.QUOTE_MINIMAL
