@@ -51,7 +51,7 @@ def hausdorff(pred: Sequence[RLE], truth: Sequence[RLE]) -> float | None:
 
 
 def dice_and_hausdorff(
-    rows: Iterable[DiceSums], volumes: Iterable[float | None], empty: float | None = None
+    rows: Iterable[DiceSums], volumes: Iterable[float | None], empty: float = math.nan
 ) -> float:
     """Return 0.4 · mean Dice + 0.6 · (1 − mean Hausdorff distance): UW-Madison's metric.
 
@@ -59,22 +59,21 @@ def dice_and_hausdorff(
         rows: the pixel counts of each slice and class.
         volumes: what `hausdorff` says of each case, day and class; where the classes are
             taken together, of each case and day.
-        empty: what a row and a volume count, from 0 to 1, when prediction and truth are both
-            empty; None leaves them out. When nothing is left the mean is 1.
+        empty: what a row counts when prediction and truth are both empty, from 0 to 1; NaN
+            leaves it out. Volumes where both are empty are always left out. A mean of nothing
+            is 1.
 
     Example:
         >>> dice_and_hausdorff([DiceSums(1, 2, 2), DiceSums(0, 0, 0)], [0.1, None])
         0.74
     """
-    dices = [dice_score(row, math.nan) for row in rows]
-    nears = [math.nan if distance is None else 1 - distance for distance in volumes]
-    return DICE_WEIGHT * _mean(dices, empty) + HAUSDORFF_WEIGHT * _mean(nears, empty)
+    scores = [dice_score(row, empty) for row in rows]
+    dice = _mean([score for score in scores if not math.isnan(score)])
+    near = _mean([1 - distance for distance in volumes if distance is not None])
+    return DICE_WEIGHT * dice + HAUSDORFF_WEIGHT * near
 
 
-def _mean(scores: Sequence[float], empty: float | None) -> float:
-    if empty is not None:
-        scores = [empty if math.isnan(score) else score for score in scores]
-    scores = [score for score in scores if not math.isnan(score)]
+def _mean(scores: Sequence[float]) -> float:
     return sum(scores) / len(scores) if scores else 1.0
 
 
