@@ -57,6 +57,7 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    probe       print a cell that lists the Kaggle image it runs in, for --image FILE\n"
         "    fake        make a competition folder out of synthetic images\n"
         "    check       list everything wrong with a submission.csv, and how train.csv is written\n"
+        "    score       score a submission.csv against the truth, as the competition does\n"
         "\n"
         "options:\n"
         "  -h, --help    show this help message and exit\n"
