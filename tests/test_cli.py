@@ -56,6 +56,8 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    images      list the Kaggle images whose versions are known\n"
         "    probe       print a cell that lists the Kaggle image it runs in, for --image FILE\n"
         "    fake        make a competition folder out of synthetic images\n"
+        "    competitions\n"
+        "                list the competitions with a profile\n"
         "    check       list everything wrong with a submission.csv, and how train.csv is written\n"
         "    score       score a submission.csv against the truth, as the competition does\n"
         "\n"
@@ -96,10 +98,10 @@ class TestFake:
         assert capsys.readouterr().out == f"{out}: HuBMAP - Hacking the Kidney, 2 test images\n"
 
     def test_an_unknown_competition(self, tmp_path: Path, capsys: Output) -> None:
-        assert cli.main(["fake", "hubmap", "--out", str(tmp_path)]) == 5
+        assert cli.main(["fake", "kidney", "--out", str(tmp_path)]) == 5
         assert capsys.readouterr() == (
             "",
-            "error: no profile for competition `hubmap`\n"
+            "error: no profile for competition `kidney`\n"
             "hint: there is `hubmap-kidney-segmentation`\n",
         )
 
