@@ -49,9 +49,7 @@ def tree(tmp_path: Path) -> Path:
 
 def run(tree: Path, rows: dict[str, list[RLE]], truth: Path, *more: str) -> int:
     path = write(tree / "submission.csv", rows)
-    return cli.main(
-        ["score", str(path), "--competition", BOWL.slug, "--truth", str(truth), *more]
-    )
+    return cli.main(["score", str(path), "--competition", BOWL.slug, "--truth", str(truth), *more])
 
 
 def test_against_the_answer(tree: Path, capsys: Output) -> None:

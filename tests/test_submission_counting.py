@@ -35,9 +35,7 @@ def answers(draw: st.DrawFn, rows: int) -> Dense:
 def score(metric: str, dense: Dense, empty: float = 1.0, reading: str = "") -> float:
     rule = RULES[metric]
     counts = {
-        image: rule.count(
-            Found(*([RLE.from_mask(mask) for mask in side] for side in sides)), empty
-        )
+        image: rule.count(Found(*([RLE.from_mask(mask) for mask in side] for side in sides)), empty)
         for image, sides in dense.items()
     }
     total = rule.readings[reading] if reading else rule.total
