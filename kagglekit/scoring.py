@@ -81,7 +81,16 @@ def draw_worst(path: Path, data: Data, truth: Truth, score: Score, out: Path) ->
 
     Returns:
         The PNG files, worst first: `<rank>-<score>-<id>.png`.
+
+    Raises:
+        DataError: an image is a folder of layers, which is no picture.
+        SlideError: an image cannot be opened.
     """
+    if data.profile.tree.layers:
+        raise DataError(
+            f"images of `{data.profile.slug}` are folders of layers: there is no picture to draw on",
+            hint="leave out --out",
+        )
     texts, images = submission.read(path, data.profile), data.test_images()
     out.mkdir(parents=True, exist_ok=True)
     drawn = []

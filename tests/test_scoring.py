@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kagglekit import cli, competitions, scoring, submission
-from kagglekit.competitions import template
+from kagglekit.competitions import Data, template
 from kagglekit.errors import DataError
 from kagglekit.rle import RLE
 
@@ -130,3 +130,14 @@ def test_what_kaggle_refuses_is_not_scored(tree: Path, capsys: Output) -> None:
     answer = write(tree / "answer.csv", TRUTH)
     assert run(tree, {"a": [A], "b": [B]}, answer, "--data", str(tree)) == 6
     assert "`c`: no row" in capsys.readouterr().err
+
+
+def test_layers_are_no_picture(tmp_path: Path) -> None:
+    comp = competitions.load("google-research-identify-contrails-reduce-global-warming")
+    score = submission.Score(1.0, "global_dice", {"a": 1.0}, {"a": 1.0})
+    with pytest.raises(DataError) as caught:
+        scoring.draw_worst(tmp_path / "s.csv", Data(tmp_path, comp), {}, score, tmp_path / "out")
+    assert str(caught.value) == (
+        f"images of `{comp.slug}` are folders of layers: there is no picture to draw on\n"
+        "hint: leave out --out"
+    )
