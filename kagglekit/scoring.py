@@ -88,7 +88,7 @@ def draw_worst(path: Path, data: Data, truth: Truth, score: Score, out: Path) ->
     """
     if data.profile.tree.layers:
         raise DataError(
-            f"images of `{data.profile.slug}` are folders of layers: there is no picture to draw on",
+            f"images of `{data.profile.slug}` are folders of layers: no picture to draw on",
             hint="leave out --out",
         )
     texts, images = submission.read(path, data.profile), data.test_images()

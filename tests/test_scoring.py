@@ -138,6 +138,6 @@ def test_layers_are_no_picture(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         scoring.draw_worst(tmp_path / "s.csv", Data(tmp_path, comp), {}, score, tmp_path / "out")
     assert str(caught.value) == (
-        f"images of `{comp.slug}` are folders of layers: there is no picture to draw on\n"
+        f"images of `{comp.slug}` are folders of layers: no picture to draw on\n"
         "hint: leave out --out"
     )
