@@ -105,3 +105,16 @@ def test_what_is_refused() -> None:
         metrics.hausdorff([mask], [mask, mask])
     with pytest.raises(RLEError, match=r"^prediction is \(3, 2\) pixels and truth \(2, 3\): they"):
         metrics.hausdorff([mask], [RLE.empty((3, 2))])
+
+
+def test_the_nearest_voxel_may_lie_on_any_face() -> None:
+    block = np.zeros((7, 7, 7), bool)
+    block[2:5, 2:5, 2:5] = True
+    for axis in range(3):
+        for far in (0, 6):
+            at = [3, 3, 3]
+            at[axis] = far
+            more = block.copy()
+            more[tuple(at)] = True
+            found = metrics.hausdorff(slices(more), slices(block))
+            assert found == pytest.approx(2 / 7 / math.sqrt(3))
