@@ -11,6 +11,7 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 __all__ = [
+    "augment",
     "competitions",
     "errors",
     "inference",
@@ -26,6 +27,7 @@ __all__ = [
     "rle",
     "scaling",
     "slides",
+    "stain",
     "submission",
     "tiles",
     "tiling",
