@@ -108,6 +108,16 @@ def test_turning_shows_all_eight_symmetries_alike_and_keeps_a_rectangle_s_sides(
     assert (made.shape, planes.shape) == ((2, 5, 1), (1, 2, 5))
 
 
+def test_what_is_hidden_is_black_and_in_no_mask():
+    hide = augment.Augmentation([augment.preset("heavy").steps[-1]])
+    pixels, masks = np.full((40, 30, 3), 9, np.uint8), np.ones((2, 40, 30), np.uint8)
+    made = [hide(pixels, masks, key=(i,)) for i in range(200)]
+    assert all(np.array_equal(planes[1], one[:, :, 2] > 0) for one, planes in made)
+    hidden = [(planes == 0).mean() for _, planes in made]
+    assert 0.1 < np.mean(np.array(hidden) > 0) < 0.3
+    assert 0.02 < max(hidden) < 0.15
+
+
 def test_transforms_of_one_pipeline_happen_independently():
     # With albumentations' own seeding all four happen, or none of them does.
     step = augment.adapt(lambda lib: [lib.HorizontalFlip(p=0.5), lib.VerticalFlip(p=0.5)])
@@ -183,7 +193,7 @@ def test_cutmix_moves_masks_with_their_pixels():
         strange = (planes != masks)[:, 0]
         for one in strange:
             y, x = one.nonzero(as_tuple=True)  # a box, whole
-            assert len(y) == 0 or len(y) == (np.ptp(y) + 1) * (np.ptp(x) + 1)
+            assert len(y) == 0 or len(y) == (y.max() - y.min() + 1) * (x.max() - x.min() + 1)
         covered.append(strange.float().mean().item())
     assert 0.05 < np.mean(covered) < 0.25  # half of the pictures, some boxes reach outside
     again, _ = augment.cutmix(images, masks, key=(0, 0, 99))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kagglekit.augment import _torchvision
-from kagglekit.augment._steps import Augmentation, Restain, Step, adapt, turn
+from kagglekit.augment._steps import Augmentation, Step, adapt, hide, restain, turn
 
 PRESETS = ("light", "heavy", "stain")
 """The names `preset` knows."""
@@ -22,7 +22,8 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
             (bent and lit as little as "light" allows, but stained by up to a quarter more or less).
         backend: "albumentations", or "torchvision" for its transforms v2. Both do the same kinds of
             things to the same degree; not the same pixels.
-        channels: of the pictures. Hue, saturation and stains are left out unless they are 3.
+        channels: of the pictures, which are at least 32 pixels wide. Hue, saturation and stains are
+            left out unless they are 3.
 
     Returns:
         The augmentation, which can be pickled.
@@ -33,7 +34,7 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
 
     Example:
         >>> [type(step).__name__ for step in preset("stain").steps]
-        ['function', '_Albumentations', 'Restain']
+        ['function', '_Albumentations', 'function']
     """
     for given, known, what in ((name, PRESETS, "preset"), (backend, BACKENDS, "backend")):
         if given not in known:
@@ -41,8 +42,8 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
     if name == "stain" and channels != 3:
         raise ValueError(f"preset 'stain' needs RGB, not {channels} channel(s): take 'heavy'")
     make = _albumentations if backend == "albumentations" else _torchvision.step
-    steps: list[Step] = [turn, make(name, channels)]
-    return Augmentation([*steps, Restain(0.25)] if name == "stain" else steps)
+    last: dict[str, list[Step]] = {"light": [], "heavy": [hide], "stain": [restain]}
+    return Augmentation([turn, make(name, channels), *last[name]])
 
 
 def _albumentations(name: str, channels: int) -> Step:
@@ -58,7 +59,7 @@ def _heavy(channels: int) -> Callable[[Any], list[Any]]:
         mirror = {"border_mode": 4}  # cv2.BORDER_REFLECT_101, as everywhere in kagglekit
         bent = library.OneOf(
             [
-                library.ElasticTransform(alpha=60, sigma=8, **mirror),
+                library.ElasticTransform(alpha=30, sigma=4, **mirror),
                 library.GridDistortion(num_steps=5, distort_limit=0.2, **mirror),
             ],
             p=0.3,
@@ -73,14 +74,6 @@ def _heavy(channels: int) -> Callable[[Any], list[Any]]:
             ],
             p=0.3,
         )
-        # What a hole hides is not asked for either.
-        holes = library.CoarseDropout(
-            num_holes_range=(1, 4),
-            hole_height_range=(0.05, 0.15),
-            hole_width_range=(0.05, 0.15),
-            fill_mask=0,
-            p=0.2,
-        )
         return [
             library.Affine(
                 scale=(0.8, 1.25),
@@ -94,7 +87,6 @@ def _heavy(channels: int) -> Callable[[Any], list[Any]]:
             library.RandomGamma(gamma_limit=(80, 125), p=0.3),
             *([colour] if channels == 3 else []),
             disturbed,
-            holes,
         ]
 
     return build

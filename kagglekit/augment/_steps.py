@@ -94,21 +94,25 @@ def turn(pixels: Pixels, masks: Masks, rng: np.random.Generator) -> tuple[Pixels
     return pixels, masks
 
 
-class Restain:
-    """Stain an RGB picture a little more or less: `kagglekit.stain.perturb`.
+def restain(pixels: Pixels, masks: Masks, rng: np.random.Generator) -> tuple[Pixels, Masks]:
+    """Stain an RGB picture by up to a quarter more or less: `kagglekit.stain.perturb`."""
+    return stain.perturb(pixels, 0.25, rng), masks
 
-    Args:
-        strength: how much at most, as a share.
+
+def hide(pixels: Pixels, masks: Masks, rng: np.random.Generator) -> tuple[Pixels, Masks]:
+    """Black out up to four rectangles of one picture in five, in its masks too.
+
+    What nobody can see is not asked for.
     """
-
-    def __init__(self, strength: float) -> None:
-        self.strength = strength
-
-    def __call__(
-        self, pixels: Pixels, masks: Masks, rng: np.random.Generator
-    ) -> tuple[Pixels, Masks]:
-        """Return the picture in other stains, and the masks as they are."""
-        return stain.perturb(pixels, self.strength, rng), masks
+    if rng.random() >= 0.2:
+        return pixels, masks
+    pixels, masks = pixels.copy(), masks.copy()
+    for _ in range(int(rng.integers(1, 5))):
+        size = (rng.uniform(0.05, 0.15, 2) * pixels.shape[:2]).astype(int) + 1
+        y, x = rng.integers(0, np.array(pixels.shape[:2]) - size + 1)
+        pixels[y : y + size[0], x : x + size[1]] = 0
+        masks[:, y : y + size[0], x : x + size[1]] = 0
+    return pixels, masks
 
 
 def adapt(build: Callable[[Any], Sequence[Any]]) -> Step:

@@ -22,11 +22,10 @@ def step(name: str, channels: int) -> Step:
     return _Transforms(
         [
             _some(0.7, [v2.RandomAffine(45, translate=(0.06, 0.06), scale=(0.8, 1.25), **smooth)]),
-            _some(0.3, [v2.ElasticTransform(alpha=60.0, sigma=8.0, **smooth)]),
+            _some(0.3, [v2.ElasticTransform(alpha=30.0, sigma=4.0, **smooth)]),
             _some(0.8, [v2.ColorJitter(brightness=0.2, contrast=0.2, **colour)]),
             _some(0.2, [v2.GaussianBlur(5, sigma=(0.3, 1.5))]),
             _some(0.2, [v2.GaussianNoise(sigma=0.03)]),
-            v2.RandomErasing(p=0.2, scale=(0.005, 0.04), value=0),
         ]
     )
 

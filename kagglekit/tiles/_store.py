@@ -1,9 +1,9 @@
 """Pictures written once at the resolution the model sees, where reading a tile costs nothing.
 
 A picture becomes `<name>.npy`, mapped into memory by whoever reads it, and `<name>.json`, which
-holds its masks and what it was made of, and is written last: a picture with both is done. Everything
-is written beside and renamed, so a kill at any moment leaves whole pictures, and the next run goes
-on after them.
+holds its masks and what it was made of, and is written last: a picture with both is done.
+Everything is written beside and renamed, so a kill at any moment leaves whole pictures, and the
+next run goes on after them.
 """
 
 import hashlib
@@ -83,7 +83,8 @@ def open_store(out: Path, names: Iterable[str]) -> list[Picture]:
     Raises:
         DataError: pictures are missing or were not finished.
     """
-    found, missing = {}, []
+    found: dict[str, dict[str, Any]] = {}
+    missing = []
     for name in names:
         kept = _load(out, name)
         if kept is None:
