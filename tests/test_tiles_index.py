@@ -39,8 +39,7 @@ def test_areas_and_tissue_are_those_of_the_whole_arrays(tmp_path, monkeypatch, s
         whole = tissue_mask(thumbnail).repeat(factor, axis=0).repeat(factor, axis=1)
         whole = whole[: picture.slide.shape[0], : picture.slide.shape[1]]
         assert index.tissue[i] == pytest.approx(whole[y0:y1, x0:x1].mean(), abs=1e-6)
-    assert index.tissue.min() == 0
-    assert index.tissue.max() == 1
+    assert index.tissue.max() - index.tissue.min() > 0.6
 
 
 @given(
@@ -66,10 +65,11 @@ def test_shifted_grids_stay_inside_cover_everything_and_repeat_nothing(shape, wi
 
 
 def test_a_shifted_grid_shows_whole_what_the_first_cuts(tmp_path):
-    picture, _ = make_picture(tmp_path, (128, 128), scale=1)
-    index = tiles.index([picture], 64, shifts=[(0, 0), (32, 32)])
+    picture, _ = make_picture(tmp_path, (256, 266), scale=2)
+    index = tiles.index([picture], 64, min_overlap=8, shifts=[(0, 0), (32, 32)])
     corners = {tuple(tile) for tile in index.tile[:, [0, 2]].tolist()}
-    assert corners == {(0, 0), (0, 64), (64, 0), (64, 64), (32, 32), (32, 64), (64, 32)}
+    plain = {(y, x) for y in (0, 32, 64) for x in (0, 34, 69)}
+    assert corners == plain | {(y, x) for y in (32, 64) for x in (32, 66, 69)}
 
 
 def test_tiles_can_be_selected_and_written_as_a_table(tmp_path):

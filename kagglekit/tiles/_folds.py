@@ -31,7 +31,7 @@ def folds(
 
     Example:
         >>> folds(["a", "a", "b", "c", "c"], k=2).tolist()
-        [0, 0, 1, 1, 1]
+        [1, 1, 0, 0, 0]
     """
     members: dict[Hashable, list[int]] = {}
     for image, group in enumerate(groups):
@@ -45,8 +45,8 @@ def folds(
     parts = np.column_stack([counted, np.ones(len(groups))])
     parts = parts / np.maximum(parts.sum(axis=0), 1e-12)
     sums = [parts[images].sum(axis=0) for images in members.values()]
-    order = np.random.default_rng(seed).permutation(len(members))
-    order = order[np.argsort([-sums[i].sum() for i in order], kind="stable")]
+    ties = np.random.default_rng(seed).permutation(len(members))
+    order = np.lexsort((ties, [-one.sum() for one in sums]))
     load = np.zeros((k, parts.shape[1]))
     fold = np.empty(len(groups), np.int64)
     images_of = list(members.values())
