@@ -110,12 +110,12 @@ def test_what_is_missing_is_named(images, tmp_path):
 
 
 def test_killed_and_run_again_the_command_leaves_what_one_run_leaves(tmp_path, capsys):
-    comp = competitions.load("hubmap-kidney-segmentation")
+    comp = competitions.load("data-science-bowl-2018")
     fake.make(comp, tmp_path / "tree", seed=1)
 
     def arguments(out):
         given = ["tiles", "--competition", comp.slug, "--data", str(tmp_path / "tree")]
-        return [*given, "--out", str(out), "--scale", "4", "--window", "64", "--png"]
+        return [*given, "--out", str(out), "--scale", "2", "--window", "64", "--png"]
 
     killed, once = tmp_path / "killed", tmp_path / "once"
     run = subprocess.Popen(
