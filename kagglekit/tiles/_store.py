@@ -98,9 +98,9 @@ def open_store(out: Path, names: Iterable[str]) -> list[Picture]:
             hint="run `kagglekit tiles` again: it goes on where it was stopped",
         )
     pictures = []
-    for name, kept in found.items():
+    for name, known in found.items():
         slide = open_slide(out / f"{name}.npy")
-        masks = [RLE.from_text(text, slide.shape) for text in kept["masks"]]
+        masks = [RLE.from_text(text, slide.shape) for text in known["masks"]]
         pictures.append(Picture(slide, masks))
     return pictures
 
