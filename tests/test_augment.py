@@ -129,6 +129,7 @@ def test_transforms_of_one_pipeline_happen_independently():
     assert len(set(seen)) == 4
 
 
+@pytest.mark.filterwarnings("ignore")  # as many a notebook does
 def test_an_argument_that_albumentations_would_ignore_is_an_error():
     with pytest.raises(
         ValueError,

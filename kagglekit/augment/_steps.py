@@ -136,7 +136,7 @@ def adapt(build: Callable[[Any], Sequence[Any]]) -> Step:
     """
     module = albumentations()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", UserWarning)
         try:
             transforms = build(module)
         except UserWarning as warning:

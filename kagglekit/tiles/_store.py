@@ -55,7 +55,7 @@ def store(
     out.mkdir(parents=True, exist_ok=True)
     moments = Moments()
     for name, path in tqdm(images.items(), desc="tiles", disable=not progress):
-        source = {"scale": scale, "source": fingerprint(path)}
+        source: dict[str, Any] = {"scale": scale, "source": fingerprint(path)}
         kept = _load(out, name)
         if kept is None or any(kept[key] != value for key, value in source.items()):
             # Else a kill between the two files could leave the new pixels with the old masks.
