@@ -50,12 +50,10 @@ def folds(
     load = np.zeros((k, parts.shape[1]))
     fold = np.empty(len(groups), np.int64)
     images_of = list(members.values())
-    for rank, i in enumerate(order):
-        # As long as folds are empty, each of the groups that are left may be needed to fill one.
-        free = np.flatnonzero(load.sum(axis=1) == 0)
-        choices = free if len(order) - rank <= len(free) else np.arange(k)
-        uneven = [((load + sums[i] * (np.arange(k) == j)[:, None]) ** 2).sum() for j in choices]
-        best = int(choices[int(np.argmin(uneven))])
+    for i in order:
+        # An empty fold, as long as there is one, is always the least uneven choice.
+        uneven = [((load + sums[i] * (np.arange(k) == j)[:, None]) ** 2).sum() for j in range(k)]
+        best = int(np.argmin(uneven))
         load[best] += sums[i]
         fold[images_of[i]] = best
     return fold
