@@ -11,6 +11,7 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 __all__ = [
+    "augment",
     "competitions",
     "errors",
     "inference",
@@ -27,6 +28,7 @@ __all__ = [
     "scaling",
     "scoring",
     "slides",
+    "stain",
     "submission",
     "tiles",
     "tiling",

@@ -85,6 +85,17 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_competitions)
 
     command = commands.add_parser(
+        "tiles", help="write train images at the resolution a model sees; goes on after a kill"
+    )
+    command.add_argument("--competition", required=True, metavar="SLUG")
+    command.add_argument("--data", type=Path, metavar="DIR", help="default: under /kaggle/input")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    command.add_argument("--scale", type=_positive, default=1, help="image pixels per model pixel")
+    command.add_argument("--window", type=_positive, default=512, help="tile's side (default: 512)")
+    command.add_argument("--png", action="store_true", help="also each tile as a PNG")
+    command.set_defaults(run=_tiles)
+
+    command = commands.add_parser(
         "check", help="list everything wrong with a submission.csv, and how train.csv is written"
     )
     command.add_argument("submission", type=Path, nargs="?", help="default: only train.csv")
@@ -110,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
 def _natural(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of at least 0")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number of at least 1")
     return int(text)
 
 
@@ -175,6 +192,15 @@ def _competitions(options: argparse.Namespace) -> int:
     for line in lines:
         cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
         print("  ".join(cells).rstrip())
+    return 0
+
+
+def _tiles(options: argparse.Namespace) -> int:
+    from kagglekit import competitions
+    from kagglekit.tiles import prepare
+
+    data = competitions.load(options.competition).find_data(options.data)
+    prepare(data, options.out, options.scale, options.window, options.png, print)
     return 0
 
 

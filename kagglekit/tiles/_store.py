@@ -1,0 +1,165 @@
+"""Pictures written once at the resolution the model sees, where reading a tile costs nothing.
+
+A picture becomes `<name>.npy`, mapped into memory by whoever reads it, and `<name>.json`, which
+holds its masks and what it was made of, and is written last: a picture with both is done.
+Everything is written beside and renamed, so a kill at any moment leaves whole pictures, and the
+next run goes on after them.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+import kagglekit
+from kagglekit.errors import DataError
+from kagglekit.rle import RLE
+from kagglekit.slides import Slide, open_slide
+from kagglekit.tiles._cut import Picture, shrink_mask
+from kagglekit.tiles._moments import Moments
+
+_STRIP_BYTES = 32 << 20
+_PRINT = 1 << 20  # bytes at either end of a file that its fingerprint looks at
+
+Masks = Callable[[str, Slide], Sequence[RLE]]
+
+
+def store(
+    images: dict[str, Path], masks: Masks, out: Path, scale: int = 1, progress: bool = True
+) -> Moments:
+    """Write pictures at a scale; those that are there already, from the same files, are kept.
+
+    Args:
+        images: names and files of the pictures, as `Data.train_images` returns them.
+        masks: called with a name and its open slide, returns the picture's masks.
+        out: the folder; made if needed.
+        scale: image pixels per model pixel.
+        progress: show a bar.
+
+    Returns:
+        The moments of all pixels of all pictures. Divided by the largest pixel value (255), `mean`
+        and `std` are what a `models.Recipe` wants.
+
+    Raises:
+        ValueError: scale is below 1, or a mask is not of its slide's shape.
+        SlideError: a picture cannot be read.
+    """
+    if scale < 1:
+        raise ValueError(f"scale={scale} must be at least 1")
+    out.mkdir(parents=True, exist_ok=True)
+    moments = Moments()
+    for name, path in tqdm(images.items(), desc="tiles", disable=not progress):
+        source: dict[str, Any] = {"scale": scale, "source": fingerprint(path)}
+        kept = _load(out, name)
+        if kept is None or any(kept[key] != value for key, value in source.items()):
+            # Else a kill between the two files could leave the new pixels with the old masks.
+            (out / f"{name}.json").unlink(missing_ok=True)
+            with open_slide(path) as slide:
+                picture = Picture(slide, masks(name, slide), scale)
+                kept = source | _write(picture, out / f"{name}.npy")
+            _put(out / f"{name}.json", json.dumps(kept).encode())
+        own = kept["moments"]
+        moments.merge(Moments(own["count"], tuple(own["mean"]), tuple(own["squares"])))
+    return moments
+
+
+def open_store(out: Path, names: Iterable[str]) -> list[Picture]:
+    """Open pictures that `store` has written.
+
+    Args:
+        out: the folder.
+        names: which, in the order wanted.
+
+    Returns:
+        Pictures whose scale is 1: they are stored at the resolution the model sees. Close their
+        slides, or leave that to Python.
+
+    Raises:
+        DataError: pictures are missing or were not finished.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    missing = []
+    for name in names:
+        kept = _load(out, name)
+        if kept is None:
+            missing.append(name)
+        else:
+            found[name] = kept
+    if missing:
+        raise DataError(
+            f"`{out}` lacks {len(missing)} of {len(missing) + len(found)} pictures",
+            problems=missing[:20],
+            hint="run `kagglekit tiles` again: it goes on where it was stopped",
+        )
+    pictures = []
+    for name, known in found.items():
+        slide = open_slide(out / f"{name}.npy")
+        masks = [RLE.from_text(text, slide.shape) for text in known["masks"]]
+        pictures.append(Picture(slide, masks))
+    return pictures
+
+
+def fingerprint(path: Path) -> str:
+    """Return what tells a file from another: its size, and the sha256 of its two ends.
+
+    Reading gigabytes again only to see that they have not changed would take as long as the work.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_PRINT))
+        file.seek(max(size - _PRINT, 0))
+        digest.update(file.read(_PRINT))
+    return f"{size} {digest.hexdigest()}"
+
+
+def _write(picture: Picture, path: Path) -> dict[str, Any]:
+    """Write the pixels, a strip of rows at a time; return what is to be known of them."""
+    slide, moments = picture.slide, Moments()
+    part = path.with_name(f".{path.name}.part")
+    header = {
+        "descr": np.lib.format.dtype_to_descr(slide.dtype),
+        "fortran_order": False,
+        "shape": (*picture.shape, slide.channels),
+    }
+    height, width = slide.shape
+    rows = _strip(slide, picture.scale)
+    with part.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for y0 in range(0, height, rows):
+            strip = slide.read(y0, min(y0 + rows, height), 0, width, picture.scale)
+            moments.add(strip)
+            file.write(np.ascontiguousarray(strip).data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    texts = [shrink_mask(mask, picture.scale).reorder("F").to_text() for mask in picture.masks]
+    return {"masks": texts, "moments": vars(moments), "version": kagglekit.__version__}
+
+
+def _strip(slide: Slide, scale: int) -> int:
+    """Rows to read at a time: whole blocks and whole cells, some megabytes."""
+    both = math.lcm(slide.block[0], scale)
+    row_bytes = slide.shape[1] * slide.channels * slide.dtype.itemsize
+    unit = both if both * row_bytes <= 4 * _STRIP_BYTES else scale
+    return unit * max(_STRIP_BYTES // row_bytes // unit, 1)
+
+
+def _load(out: Path, name: str) -> dict[str, Any] | None:
+    """Return what is known of a picture; None where it was not finished."""
+    path = out / f"{name}.json"
+    if not path.is_file() or not (out / f"{name}.npy").is_file():
+        return None
+    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return kept
+
+
+def _put(path: Path, content: bytes) -> None:
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    part.replace(path)
