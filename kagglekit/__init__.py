@@ -32,7 +32,6 @@ __all__ = [
     "touching",
     "train",
     "tta",
-    "unet",
 ]
 
 

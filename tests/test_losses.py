@@ -169,15 +169,15 @@ def test_shapes_that_differ_are_refused(loss):
         ),
         (
             lambda: soft_dice_loss(ZEROS, ZEROS, per="image"),
-            "per='image' must be \"sample\" or \"batch\"",
+            'per=\'image\' must be "sample" or "batch"',
         ),
         (
             lambda: lovasz_loss(ZEROS, ZEROS, per="image"),
-            "per='image' must be \"sample\" or \"batch\"",
+            'per=\'image\' must be "sample" or "batch"',
         ),
         (
             lambda: tversky_loss(ZEROS, ZEROS, empty="drop"),
-            "empty='drop' must be \"count\" or \"skip\"",
+            'empty=\'drop\' must be "count" or "skip"',
         ),
         (
             lambda: tversky_loss(ZEROS, ZEROS, alpha=-1),

@@ -8,14 +8,12 @@ from kagglekit.losses._inputs import check_smooth, prepare
 _MOST = 0.8  # the paper's limit: beyond it large objects have no slope but at their rim
 
 
-def boundary_loss(
-    logits: torch.Tensor, target: torch.Tensor, smooth: float = 1e-3
-) -> torch.Tensor:
+def boundary_loss(logits: torch.Tensor, target: torch.Tensor, smooth: float = 1e-3) -> torch.Tensor:
     """Difference over union, with the inside of large objects taken out of the union.
 
     (Σp² + Σt - 2·Σpt) / (Σp² + Σt - (1 + a)·Σpt + s). The share a = 1 - 2·C/S, at most 0.8, comes
     from the target: S its pixels, C those of them that touch the background. A large round object
-    has an `a` near 0.8 and is judged by its rim; a thread has an `a` of -1, and this is Dice's loss.
+    has an `a` near 0.8 and is judged by its rim; a thread has an `a` of -1, which makes it a Dice.
     In [0, 1] for every input, 0 for a perfect prediction and for an empty one of an empty target.
 
     Args:

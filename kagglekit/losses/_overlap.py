@@ -65,7 +65,9 @@ def tversky_loss(
         target: (N, K, H, W), in [0, 1].
         alpha: what a false pixel costs, >= 0.
         beta: what a missed pixel costs, >= 0. More than `alpha` finds more of small objects.
-        smooth, per, empty: as in `soft_dice_loss`.
+        smooth: as in `soft_dice_loss`.
+        per: likewise.
+        empty: likewise.
 
     Returns:
         A scalar in [0, 1].
