@@ -161,7 +161,7 @@ def test_torchvisions_auxiliary_output():
         (
             recipe_of("Unet", "resnet81"),
             "encoder_name='resnet81' is no encoder of smp; did you mean "
-            "`resnet18` or `resnet101` or `resnet50`?",
+            "`resnet18` or `resnet152` or `resnet101`?",
         ),
         (
             recipe_of("Unet", "tu-coat_lite_tinny"),

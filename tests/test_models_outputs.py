@@ -34,7 +34,10 @@ def test_all_forms_become_one(output, expected):
         ((), "the network returned tuple; expected a tensor"),
         ((A, "mask"), "the network returned str; expected a tensor"),
         ((None, A), "the network returned NoneType; expected a tensor"),
-        ({"logits": A, "loss": B}, "the network returned a dict with ['logits', 'loss']; expected \"out\" in it"),
+        (
+            {"logits": A, "loss": B},
+            "the network returned a dict with ['logits', 'loss']; expected \"out\" in it",
+        ),
     ],
 )
 def test_what_holds_no_tensor_is_named(output, message):

@@ -1,8 +1,10 @@
 """Weights that others have written, read without running anything of theirs."""
 
 import os
+import struct
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -21,8 +23,8 @@ from kagglekit.models._state import Weights, load_strictly
 _SAFE_SINCE = "2.10"  # CVE-2026-24747: before, a crafted file could get past weights_only
 # What torch's reader raises on files that are cut off or overwritten.
 _UNREADABLE = (
-    UnpicklingError, RuntimeError, OSError, EOFError, ValueError, LookupError, AttributeError,
-    TypeError, AssertionError, OverflowError,
+    UnpicklingError, struct.error, zipfile.BadZipFile, zlib.error, RuntimeError, OSError, EOFError,
+    ValueError, LookupError, AttributeError, TypeError, AssertionError, OverflowError,
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A network's weights as a dictionary: their names, whether they fit, what they amount to."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,8 +19,8 @@ _SHOWN = 20  # of each kind of problem
 def without_prefixes(weights: Weights, wanted: Weights | None = None) -> Weights:
     """Return weights without what wrappers put before every name, one or several deep.
 
-    A prefix goes only if all names have it and not all wanted names do: a layer may be called
-    "module" in its own right. The counter that torch's AveragedModel adds goes with its prefix.
+    A prefix goes only if all names have it; what the wanted names begin with themselves stays, as a
+    layer may be called "module". The counter that torch's AveragedModel adds goes with its prefix.
 
     Example:
         >>> weight = torch.zeros(1)
@@ -29,13 +29,22 @@ def without_prefixes(weights: Weights, wanted: Weights | None = None) -> Weights
         >>> sorted(without_prefixes({"module.a": weight, "other.b": weight}))
         ['module.a', 'other.b']
     """
-    for prefix in _PREFIXES:
-        named = {key: value for key, value in weights.items() if key != "n_averaged"}
-        meant = wanted and all(key.startswith(prefix) for key in wanted)
-        if named and all(key.startswith(prefix) for key in named) and not meant:
-            shorter = {key.removeprefix(prefix): value for key, value in named.items()}
-            return without_prefixes(shorter, wanted)
-    return weights
+    counted = [key for key in weights if key != "n_averaged"]
+    wrappers, own = _wrappers(counted), _wrappers(wanted or ())
+    if not wrappers:
+        return weights
+    return {own + key.removeprefix(wrappers): weights[key] for key in counted}
+
+
+def _wrappers(names: Collection[str]) -> str:
+    """Return the longest chain of wrappers' prefixes that all names begin with."""
+    chain = ""
+    while names:
+        longer = [chain + p for p in _PREFIXES if all(n.startswith(chain + p) for n in names)]
+        if not longer:
+            break
+        chain = longer[0]
+    return chain
 
 
 def first_names(weights: Weights) -> dict[str, str]:
