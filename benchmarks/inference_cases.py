@@ -72,7 +72,7 @@ class Case:
 class SmallUNet(nn.Module):
     """A U-Net that halves by strided convolutions: 0.092 GFLOP per tile of 256 x 256.
 
-    The tutorials' network (kagglekit.unet) costs several times as much per pixel even at its
+    The tutorials' network (kagglekit.models.UNet) costs several times as much per pixel even at its
     narrowest: what surrounds the network would hardly show.
     """
 

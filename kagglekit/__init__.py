@@ -35,7 +35,6 @@ __all__ = [
     "touching",
     "train",
     "tta",
-    "unet",
 ]
 
 

@@ -1,59 +1,115 @@
+"""What holds for all losses."""
+
 import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kagglekit.losses import bce_dice_loss, soft_dice_loss
+from kagglekit import losses
+from kagglekit.losses import (
+    auxiliary_loss,
+    bce_dice_loss,
+    bce_loss,
+    boundary_loss,
+    focal_loss,
+    lovasz_loss,
+    soft_dice_loss,
+    tversky_loss,
+)
 
 SHAPE = (2, 3, 4, 5)
+BOUNDED = {
+    "dice": soft_dice_loss,
+    "dice per batch": lambda x, t: soft_dice_loss(x, t, per="batch"),
+    "dice skipping": lambda x, t: soft_dice_loss(x, t, empty="skip"),
+    "tversky": tversky_loss,
+    "boundary": boundary_loss,
+}
+ALL = BOUNDED | {
+    "bce": bce_loss,
+    "bce and dice": bce_dice_loss,
+    "focal": focal_loss,
+    "focal, gamma 0.5": lambda x, t: focal_loss(x, t, 0.5, 0.25),
+    "lovasz": lovasz_loss,
+    "lovasz per batch": lambda x, t: lovasz_loss(x, t, per="batch"),
+    "lovasz, symmetric": lambda x, t: lovasz_loss(x, t, symmetric=True),
+    "auxiliary": lambda x, t: auxiliary_loss(bce_dice_loss, x, [x[..., 1::2, 1::2]], t),
+}
+every = pytest.mark.parametrize("loss", ALL.values(), ids=ALL)
 
 
-def dice_by_loops(logits, target, smooth):
-    """The definition, pixel by pixel."""
-    losses = []
-    n, k, h, w = logits.shape
-    for i in range(n):
-        for j in range(k):
-            both = sum_p = sum_t = 0.0
-            for y in range(h):
-                for x in range(w):
-                    p = 1 / (1 + math.exp(-float(logits[i, j, y, x])))
-                    t = float(target[i, j, y, x])
-                    both, sum_p, sum_t = both + p * t, sum_p + p, sum_t + t
-            extra = smooth * h * w
-            losses.append(1 - (2 * both + extra) / (sum_p + sum_t + extra))
-    return sum(losses) / len(losses)
-
-
-def some(seed, scale=3.0):
+def some(seed, scale=3.0, share=0.4):
     generator = torch.Generator().manual_seed(seed)
-    logits = scale * torch.randn(SHAPE, generator=generator)
-    target = (torch.rand(SHAPE, generator=generator) > 0.6).float()
+    logits = scale * torch.randn(SHAPE, generator=generator, dtype=torch.float64)
+    target = (torch.rand(SHAPE, generator=generator) < share).double()
     return logits, target
 
 
-@given(st.integers(0, 10**6), st.sampled_from([1e-4, 1e-3, 0.1]))
-def test_soft_dice_equals_the_definition(seed, smooth):
-    logits, target = some(seed)
-    expected = dice_by_loops(logits, target, smooth)
-    assert soft_dice_loss(logits, target, smooth).item() == pytest.approx(expected, abs=1e-5)
+def target_of(kind):
+    return {"some": some(7)[1].float(), "empty": torch.zeros(SHAPE), "full": torch.ones(SHAPE)}[
+        kind
+    ]
 
 
-@given(st.integers(0, 10**6), st.floats(0, 100), st.sampled_from(["as is", "empty", "full"]))
-def test_losses_are_never_negative_nor_undefined(seed, scale, kind):
-    logits, target = some(seed, scale)
-    target = {"as is": target, "empty": 0 * target, "full": 0 * target + 1}[kind]
-    assert 0 <= soft_dice_loss(logits, target).item() <= 1
-    assert bce_dice_loss(logits, target).item() >= 0
+@every
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 1.0])
+def test_slopes_agree_with_finite_differences(loss, share):
+    logits, target = some(2, share=share)
+    assert torch.autograd.gradcheck(lambda x: loss(x, target), logits.requires_grad_())
 
 
-def test_empty_target_and_empty_prediction_cost_nothing():
-    # The Data Science Bowl tutorial's loss is -1 here.
-    empty = torch.zeros(SHAPE)
-    assert soft_dice_loss(empty - 60, empty).item() == 0
+@every
+@pytest.mark.parametrize("kind", ["some", "empty", "full"])
+@pytest.mark.parametrize("size", [40.0, 60000.0])
+def test_a_perfect_prediction_costs_nothing(loss, kind, size):
+    target = target_of(kind)
+    assert loss(size * (2 * target - 1), target).item() == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", BOUNDED.values(), ids=BOUNDED)
+@given(seed=st.integers(0, 10**6), scale=st.floats(0, 1e30), share=st.sampled_from([0, 0.1, 1]))
+def test_losses_of_overlap_stay_between_0_and_1(loss, seed, scale, share):
+    logits, target = (values.float() for values in some(seed, scale, share))
+    assert 0 <= loss(logits, target).item() <= 1
+
+
+@every
+@pytest.mark.parametrize("kind", ["some", "empty", "full"])
+@pytest.mark.parametrize(
+    ("dtype", "most"),
+    [(torch.float16, 65504.0), (torch.bfloat16, 1e30), (torch.float32, 1e30)],
+    ids=["float16", "bfloat16", "float32"],
+)
+def test_extreme_logits_give_numbers_and_slopes_that_are_numbers(loss, kind, dtype, most):
+    values = torch.tensor([most, -most, 0.0, 30.0, -30.0, 1e-3])
+    logits = values.repeat(20).reshape(SHAPE).to(dtype).requires_grad_()
+    value = loss(logits, target_of(kind))
+    value.backward()
+    assert value.dtype == torch.float32
+    assert math.isfinite(value.item())
+    assert value.item() >= 0
+    assert logits.grad.dtype == dtype
+    assert logits.grad.isfinite().all()
+
+
+@every
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_under_autocast_nothing_is_lost(loss, dtype):
+    logits, target = some(3)
+    logits = logits.to(dtype)
+    with torch.autocast("cpu", dtype):
+        value = loss(logits, target.to(dtype))
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(loss(logits.double(), target).item(), rel=1e-5)
+
+
+def test_counts_beyond_what_half_precision_can_hold():
+    target = torch.ones(1, 1, 512, 512, dtype=torch.float16)
+    half_found = target.clone()
+    half_found[..., :256] = -1
+    assert soft_dice_loss(60 * half_found, target).item() == pytest.approx(1 / 3, abs=1e-3)
 
 
 def test_cost_of_an_empty_tile_does_not_depend_on_its_size():
@@ -71,38 +127,29 @@ def test_dice_is_averaged_over_samples_not_pooled_over_the_batch():
     logits[0, 0, :, :5] = 60.0
     target = (logits > 0).float()
     logits[1, 0, 0, 0] = 60.0  # one false pixel on the empty sample
-    pooled = 1 - 2 * 50 / (51 + 50)
+    pooled = 1 - (2 * 50 + 0.2) / (51 + 50 + 0.2)
     per_sample = (0 + (1 - 0.1 / 1.1)) / 2
     assert soft_dice_loss(logits, target).item() == pytest.approx(per_sample, abs=1e-5)
-    assert abs(per_sample - pooled) > 0.4
+    assert soft_dice_loss(logits, target, per="batch").item() == pytest.approx(pooled, abs=1e-5)
 
 
-def test_mix_uses_the_tutorials_share():
-    logits, target = some(1)
-    bce = F.binary_cross_entropy_with_logits(logits, target)
-    expected = 0.8 * bce + 0.2 * soft_dice_loss(logits, target)
-    assert bce_dice_loss(logits, target).item() == pytest.approx(expected.item())
+def test_all_public_losses_are_tested_here():
+    assert set(losses.__all__) == {
+        "auxiliary_loss", "bce_dice_loss", "bce_loss", "boundary_loss", "focal_loss",
+        "lovasz_loss", "soft_dice_loss", "tversky_loss",
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("loss", [soft_dice_loss, bce_dice_loss])
-def test_gradients_agree_with_finite_differences(loss):
-    logits, target = some(2)
-    # The losses compute in float32, so the check runs on slopes that float32 resolves.
-    logits = logits.requires_grad_()
-    loss(logits, target).backward()
-    eps = 1e-2
-    for index in [(0, 0, 0, 0), (1, 2, 3, 4), (0, 1, 2, 3)]:
-        up, down = logits.detach().clone(), logits.detach().clone()
-        up[index] += eps
-        down[index] -= eps
-        slope = (loss(up, target) - loss(down, target)) / (2 * eps)
-        assert logits.grad[index].item() == pytest.approx(slope.item(), rel=0.02, abs=2e-5)
+ZEROS = torch.zeros(SHAPE)
 
 
-def test_half_precision_logits_are_computed_in_float32():
-    logits, target = some(3)
-    loss = soft_dice_loss(logits.half(), target.half())
-    assert loss.dtype == torch.float32
+@every
+def test_shapes_that_differ_are_refused(loss):
+    with pytest.raises(ValueError) as raised:
+        loss(ZEROS, torch.zeros(2, 1, 4, 5))
+    assert str(raised.value) == (
+        "logits (2, 3, 4, 5) and target (2, 1, 4, 5) must both be (N, K, H, W) with equal sizes"
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,12 +160,35 @@ def test_half_precision_logits_are_computed_in_float32():
             "logits (1, 1, 2, 2) and target (1, 2, 2) must both be (N, K, H, W) with equal sizes",
         ),
         (
-            lambda: soft_dice_loss(torch.zeros(SHAPE), torch.zeros(SHAPE), smooth=0),
+            lambda: soft_dice_loss(ZEROS, ZEROS, smooth=0),
             "smooth=0 must be above 0: an empty tile would divide 0 by 0",
         ),
         (
-            lambda: bce_dice_loss(torch.zeros(SHAPE), torch.zeros(SHAPE), bce_weight=1.5),
-            "bce_weight=1.5 must be in [0, 1]",
+            lambda: boundary_loss(ZEROS, ZEROS, smooth=-1),
+            "smooth=-1 must be above 0: an empty tile would divide 0 by 0",
+        ),
+        (
+            lambda: soft_dice_loss(ZEROS, ZEROS, per="image"),
+            'per=\'image\' must be "sample" or "batch"',
+        ),
+        (
+            lambda: lovasz_loss(ZEROS, ZEROS, per="image"),
+            'per=\'image\' must be "sample" or "batch"',
+        ),
+        (
+            lambda: tversky_loss(ZEROS, ZEROS, empty="drop"),
+            'empty=\'drop\' must be "count" or "skip"',
+        ),
+        (
+            lambda: tversky_loss(ZEROS, ZEROS, alpha=-1),
+            "alpha=-1 and beta=0.7 must not be below 0",
+        ),
+        (lambda: focal_loss(ZEROS, ZEROS, gamma=-1), "gamma=-1 must not be below 0"),
+        (lambda: focal_loss(ZEROS, ZEROS, alpha=2), "alpha=2 must be in [0, 1]"),
+        (lambda: bce_dice_loss(ZEROS, ZEROS, bce_weight=1.5), "bce_weight=1.5 must be in [0, 1]"),
+        (
+            lambda: auxiliary_loss(bce_loss, ZEROS, [], ZEROS, weight=-1),
+            "weight=-1 must not be below 0",
         ),
     ],
 )

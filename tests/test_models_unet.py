@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kagglekit.unet import UNet
+from kagglekit.models import UNet
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 48), (17, 35), (100, 20)])

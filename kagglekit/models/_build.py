@@ -1,0 +1,58 @@
+"""A network by its name, with nothing downloaded that was not asked for."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from kagglekit.models._model import Model
+from kagglekit.models._recipe import Recipe
+from kagglekit.models._smp import smp_network
+from kagglekit.models._unet import UNet
+
+PRETRAINED = ("encoder_weights", "weights", "weights_backbone")
+"""Options that name weights to start from; a checkpoint's own replace them."""
+
+
+def build(recipe: Recipe) -> Model:
+    """Build an untrained network.
+
+    The libraries' defaults would download an encoder; here pretrained weights are used only when
+    `recipe.options` names them, e.g. {"encoder_weights": "imagenet"}.
+
+    Raises:
+        ValueError: there is no such architecture, or it does not know one of the options.
+
+    Example:
+        >>> import torch
+        >>> model = build(Recipe("unet", {"width": 4}))
+        >>> model(torch.zeros(1, 3, 32, 64, dtype=torch.uint8)).shape
+        torch.Size([1, 1, 32, 64])
+    """
+    name = recipe.architecture
+    maker = _maker(name)
+    try:
+        return Model(maker(recipe), recipe)
+    except TypeError as error:
+        raise ValueError(f"architecture {name!r} cannot be built: {error}") from error
+
+
+def _maker(name: str) -> Callable[[Recipe], nn.Module]:
+    if name == "unet":
+        return lambda recipe: UNet(recipe.in_channels, recipe.classes, **recipe.options)
+    if name == "fcn_resnet50":
+        return lambda recipe: _fcn_resnet50(recipe.in_channels, recipe.classes, **recipe.options)
+    if name.startswith("smp."):
+        return smp_network
+    raise ValueError(f'architecture={name!r} must be "unet", "fcn_resnet50" or "smp.<class>"')
+
+
+def _fcn_resnet50(in_channels: int, classes: int, **options: Any) -> nn.Module:
+    from torchvision.models.segmentation import fcn_resnet50
+
+    if in_channels != 3:
+        raise ValueError(f"fcn_resnet50 takes 3 channels, not in_channels={in_channels}")
+    # weights=None alone still downloads a backbone: its default is not None.
+    options = {"weights": None, "weights_backbone": None} | options
+    net: nn.Module = fcn_resnet50(num_classes=classes, **options)
+    return net

@@ -1,0 +1,83 @@
+"""How to build a network and how to feed it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+import kagglekit
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to build a network and how to feed it; saved inside every checkpoint.
+
+    Attributes:
+        architecture: "unet" (the tutorials'), "fcn_resnet50" (torchvision), or "smp." and a class
+            of segmentation-models-pytorch: "smp.Unet", "smp.FPN", "smp.Segformer" ...
+        options: keyword arguments of that network, JSON values only, e.g.
+            {"encoder_name": "resnet18"}.
+        in_channels: channels of the image. A grey image is repeated for a model of three.
+        classes: number of output planes; each is an independent yes/no.
+        class_names: of the planes, in their order; empty if nobody named them.
+        mean: per channel, of pixel values scaled to [0, 1]; one number serves all channels.
+        std: likewise, > 0.
+        max_value: the pixel value that means 1.0: 255 for 8-bit images, 65535 for 16-bit ones.
+        scale: image pixels per model pixel, an integer (2 = half resolution).
+        window: side of a tile in model pixels, a multiple of `stride`.
+        stride: total stride of the network in model pixels; windows are laid on it.
+        threshold: probability above which a pixel is foreground, one for all planes or one each.
+    """
+
+    architecture: str = "unet"
+    options: Mapping[str, Any] = field(default_factory=dict)
+    in_channels: int = 3
+    classes: int = 1
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    max_value: float = 255.0
+    scale: int = 1
+    window: int = 512
+    stride: int = 32
+    threshold: float | tuple[float, ...] = 0.5
+    class_names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (1, self.in_channels):
+                raise ValueError(
+                    f"{name}={getattr(self, name)} must hold one number, or one for each of the "
+                    f"{self.in_channels} channels"
+                )
+        if min(self.std) <= 0:
+            raise ValueError(f"std={self.std} must be above 0")
+        names = self.class_names
+        if names and (len(names) != self.classes or len(set(names)) != len(names)):
+            raise ValueError(
+                f"class_names={names} must be {self.classes} different names, one for each plane"
+            )
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """One threshold per plane."""
+        if isinstance(self.threshold, tuple):
+            return self.threshold
+        return (self.threshold,) * self.classes
+
+    def to_json(self) -> str:
+        """Return the recipe as JSON, with the version of kagglekit that wrote it."""
+        return json.dumps(asdict(self) | {"kagglekit_version": kagglekit.__version__})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote. Raises ValueError or TypeError if it is something else."""
+        values = json.loads(text)
+        version = values.pop("kagglekit_version", "of an unknown version")
+        unknown = values.keys() - {known.name for known in fields(cls)}
+        if unknown:
+            raise ValueError(
+                f"kagglekit {version} wrote {', '.join(sorted(unknown))}, "
+                f"which kagglekit {kagglekit.__version__} does not know"
+            )
+        lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+        return cls(**(values | lists))

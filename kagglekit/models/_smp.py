@@ -1,0 +1,108 @@
+"""Networks of segmentation-models-pytorch, and what we add to them."""
+
+import difflib
+from typing import Any
+
+import torch
+from torch import nn
+
+from kagglekit.models._aspp import ASPP
+from kagglekit.models._coat import CoatEncoder
+from kagglekit.models._recipe import Recipe
+
+_DILATING = ("DeepLabV3", "DeepLabV3Plus", "PAN")
+
+
+def smp_network(recipe: Recipe) -> nn.Module:
+    """Build "smp.<class>" of a recipe.
+
+    Beside smp's own options there are `aspp` and `deep_supervision`, both False by default.
+
+    Raises:
+        ValueError: smp has no such network or encoder, or they do not go together.
+        TypeError: smp does not know one of the options.
+    """
+    import segmentation_models_pytorch as smp
+
+    name = recipe.architecture.removeprefix("smp.")
+    architecture = getattr(smp, name, None)
+    if not (isinstance(architecture, type) and issubclass(architecture, nn.Module)):
+        raise ValueError(f"segmentation-models-pytorch {smp.__version__} has no `{name}`")
+    options = dict(recipe.options)
+    aspp, deep = options.pop("aspp", False), options.pop("deep_supervision", False)
+    # smp takes False for a request to download.
+    options["encoder_weights"] = options.get("encoder_weights") or None
+    if "encoder_name" in options:
+        _check_encoder(options["encoder_name"], name)
+        options |= _fitting(options, recipe.in_channels)
+    net: nn.Module = architecture(in_channels=recipe.in_channels, classes=recipe.classes, **options)
+    return _Extended(net, recipe.classes, aspp, deep) if aspp or deep else net
+
+
+def _check_encoder(encoder: str, architecture: str) -> None:
+    import segmentation_models_pytorch as smp
+    import timm
+
+    if encoder.startswith("tu-"):
+        known, given = timm.list_models(), encoder.removeprefix("tu-").split(".")[0]
+        whose, prefix = "timm", "tu-"
+    else:
+        known, given, whose, prefix = smp.encoders.get_encoder_names(), encoder, "smp", ""
+    if given not in known and not encoder.startswith("timm-"):
+        near = [f"`{prefix}{name}`" for name in difflib.get_close_matches(given, known)]
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(f"encoder_name={encoder!r} is no encoder of {whose}{meant}")
+    if architecture in _DILATING and encoder.startswith(("tu-swin", "tu-coat_")):
+        raise ValueError(
+            f"{architecture} dilates its encoder, which {encoder!r} cannot do: take a "
+            'convolutional encoder, or "smp.UPerNet"'
+        )
+
+
+def _fitting(options: dict[str, Any], in_channels: int) -> dict[str, Any]:
+    """Return the options that make an encoder take windows of any size."""
+    encoder = options["encoder_name"]
+    if encoder.startswith("tu-swin"):
+        return {"strict_img_size": False} | options
+    if not encoder.startswith("tu-coat_"):
+        return {}
+    import segmentation_models_pytorch as smp
+
+    # Where smp looks encoders up; its own way to timm knows neither of CoaT's two difficulties.
+    name = encoder.removeprefix("tu-")
+    pretrained = options["encoder_weights"] is not None
+    smp.encoders.encoders[name] = {
+        "encoder": CoatEncoder,
+        "pretrained_settings": {},
+        "params": {"name": name, "in_channels": in_channels, "pretrained": pretrained},
+    }
+    return {"encoder_name": name, "encoder_weights": None}
+
+
+class _Extended(nn.Module):
+    """A network of smp with ASPP between encoder and decoder, and outputs of the encoder's maps.
+
+    The maps are the encoder's because every encoder has them in one form, whatever the decoder.
+    """
+
+    def __init__(self, net: Any, classes: int, aspp: bool, deep: bool) -> None:
+        super().__init__()
+        self.net = net
+        channels: list[int] = net.encoder.out_channels
+        self.aspp = ASPP(channels[-1]) if aspp else nn.Identity()
+        # The first is the image itself, or has no channels at all.
+        self.levels = [i for i, count in enumerate(channels) if deep and i > 0 and count > 0]
+        self.side_heads = nn.ModuleList(nn.Conv2d(channels[i], classes, 1) for i in self.levels)
+
+    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Return the logits; in training mode, then those of the coarser maps, the finest first."""
+        self.net.check_input_shape(images)
+        features = list(self.net.encoder(images))
+        features[-1] = self.aspp(features[-1])
+        outputs = [self.net.segmentation_head(self.net.decoder(features))]
+        if self.training:
+            pairs = zip(self.side_heads, self.levels, strict=True)
+            outputs += [head(features[i]) for head, i in pairs]
+        if self.net.classification_head is not None:
+            outputs.append(self.net.classification_head(features[-1]))
+        return outputs
