@@ -6,7 +6,8 @@
     uv run --group bench python benchmarks/inference.py --check             # is the harness right?
 
 docs/benchmarks.md says what is measured and how to read the tables. Slides and right answers are
-made once and kept in `--cache`; `--write` keeps the tables in benchmarks/results/inference.md.
+made once and kept in `--cache`; `--write` keeps the tables, benchmarks/results/inference-small.md
+and so on, a file for each kind of case.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from inference_peers import PEERS
 from inference_slides import SLIDES, raw_mb, slide
 from rasterio.errors import NotGeoreferencedWarning
 
-RESULTS = Path(__file__).parent / "results" / "inference.md"
+RESULTS = Path(__file__).parent / "results"
 CHILD = Path(__file__).parent / "inference_child.py"
 PACKAGES = ("torch", "rasterio", "numpy", "monai", "openslide-python", "pytorch-toolbelt", "tiler")
 
@@ -165,7 +166,7 @@ def row(name: str, one: dict[str, float]) -> str:
     )
 
 
-def head() -> None:
+def head(kind: str) -> None:
     """Say what ran where."""
     model = next(
         (
@@ -176,14 +177,14 @@ def head() -> None:
         platform.machine(),
     )
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    say("# Sliding-window inference: measurements\n")
+    say(f"# Sliding-window inference, {kind}: measurements\n")
     say(f"{date.today()}, {os.cpu_count()} cores ({model}), {memory:.0f} GiB,")
     say(f"load {os.getloadavg()[0]:.1f} at the start, Python {platform.python_version()},")
     say(", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".")
     policy = os.environ.get("OMP_WAIT_POLICY", "not set")
     say(f"Every contestant: a fresh process, {THREADS} torch threads, batch 1 unless named,")
     say(f"OMP_WAIT_POLICY {policy}, files in the page cache.")
-    say("Made by `uv run --group bench python benchmarks/inference.py --write`.")
+    say(f"Made by `uv run --group bench python benchmarks/inference.py --case {kind} --write`.")
 
 
 def arguments() -> argparse.Namespace:
@@ -196,7 +197,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--cache", type=Path, default=Path(tempfile.gettempdir(), "kagglekit-benchmarks")
     )
-    parser.add_argument("--write", action="store_true", help=f"keep the tables in {RESULTS.name}")
+    parser.add_argument("--write", action="store_true", help="keep the tables")
     parser.add_argument("--check", action="store_true", help="prove the harness, measure nothing")
     return parser.parse_args()
 
@@ -208,16 +209,24 @@ def main() -> None:
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     if chosen.check:
         raise SystemExit(check(chosen.cache))
-    head()
-    results: dict[Case, bars.Measured] = {}
     for kind in chosen.case:
-        for case, names in PLANS.get(kind, []):
-            wanted = tuple(name.lower() for name in chosen.only or [""])
-            names = [name for name in names if name.lower().startswith(wanted)]
-            if names:
-                results[case] = measure(case, names, chosen.cache, chosen.runs)
-    equal = tiled_equals_untiled(chosen.cache, say) if "equal" in chosen.case else None
-    limited = limit.run(chosen.cache, once, say) if "limit" in chosen.case else None
+        run(kind, chosen)
+        if chosen.write:
+            (RESULTS / f"inference-{kind}.md").write_text("\n".join(lines) + "\n")
+
+
+def run(kind: str, chosen: argparse.Namespace) -> None:
+    """Measure one kind of case and print its tables and bars."""
+    lines.clear()
+    head(kind)
+    results: dict[Case, bars.Measured] = {}
+    for case, names in PLANS.get(kind, []):
+        wanted = tuple(name.lower() for name in chosen.only or [""])
+        names = [name for name in names if name.lower().startswith(wanted)]
+        if names:
+            results[case] = measure(case, names, chosen.cache, chosen.runs)
+    equal = tiled_equals_untiled(chosen.cache, say) if kind == "equal" else None
+    limited = limit.run(chosen.cache, once, say) if kind == "limit" else None
     say("\n## The bars\n")
     say("Times are medians; × are ratios of medians of this run. A bar whose figures this run did")
     say("not measure is left out.\n")
@@ -225,8 +234,6 @@ def main() -> None:
     for line in bars.table(results, equal, limited):
         say(line)
     say(f"\nLoad at the end {os.getloadavg()[0]:.1f}; what else ran meanwhile is in every time.")
-    if chosen.write:
-        RESULTS.write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
