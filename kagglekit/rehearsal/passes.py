@@ -1,0 +1,53 @@
+"""One pass of a submit notebook: saved on the visible test, or submitted on a hidden one."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from kagglekit.competitions.profile import Profile
+from kagglekit.rehearsal.judge import Verdict, judge
+from kagglekit.rehearsal.limits import NO_LIMITS, Limits
+from kagglekit.rehearsal.sandbox import Session
+from kagglekit.rehearsal.stage import Test
+from kagglekit.rehearsal.trial import Say, Trial, run_trial
+
+_RERUN = {"KAGGLE_IS_COMPETITION_RERUN": "1"}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How a notebook ran on one test, and what Kaggle would have said."""
+
+    trial: Trial
+    verdict: Verdict
+
+
+def run_pass(
+    notebook: Path,
+    comp: Profile,
+    tests: tuple[Test, Test],
+    session: Session,
+    limits: Limits = NO_LIMITS,
+    say: Say = lambda line: None,
+) -> Pass:
+    """Run a submit notebook on a test and judge what it hands in.
+
+    Args:
+        notebook: .ipynb, `# %%` script, or plain script.
+        comp: the competition.
+        tests: the visible test, and the one that the run meets: the same, or a hidden one.
+        session: what the run sees besides the competition's folder.
+        limits: what it may take.
+        say: called with each line of progress.
+
+    Raises:
+        RehearsalError: the run could not be carried out.
+    """
+    test, hidden = tests[1], tests[1] is not tests[0]
+    session = replace(
+        session,
+        inputs={**session.inputs, test.mount(comp): test.tree},
+        settings={**session.settings, **(_RERUN if hidden else {})},
+    )
+    trial = run_trial(notebook, session, limits, say)
+    verdict = judge(trial.outcome, trial.attempts, session.working, comp, tests, hidden)
+    return Pass(trial, verdict)
