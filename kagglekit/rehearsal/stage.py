@@ -61,7 +61,7 @@ def from_fake(comp: Profile, folder: Path, seed: int = 0) -> tuple[Test, Test]:
         The visible and the hidden test; in the hidden one a picture occurs twice.
     """
     made: list[Test] = []
-    for name, number, count in (("visible", 2 * seed, 1), ("hidden", 2 * seed + 1, 3)):
+    for name, number, count in (("visible", 2 * seed, 1), ("hidden", 2 * seed + 1, 2)):
         truth = fake.make(comp, folder / name, seed=number, test=count)
         pair = twins.plant(comp, folder / name, truth) if made else ()
         made.append(Test(name, folder / name, truth, pair))
@@ -79,8 +79,7 @@ def from_data(comp: Profile, data: Data, folder: Path, *, links: bool = True) ->
             say False where what is given to the notebook is not mounted read-only.
 
     Returns:
-        The visible and the hidden test, in which one picture occurs twice; no image
-        is in both, or in the train part of either.
+        The visible and the hidden test; no image is in both, or in the train part of either.
 
     Raises:
         DataError: too few labelled images to hold some out, or the truth of one cannot be read.
@@ -100,9 +99,7 @@ def from_data(comp: Profile, data: Data, folder: Path, *, links: bool = True) ->
     made: list[Test] = []
     for name, ids in (("visible", visible_ids), ("hidden", hidden_ids)):
         _write_tree(data, folder / name, train, ids, _link if links else _copy)
-        truth = {image: data.truth(image) for image in ids}
-        pair = twins.plant(comp, folder / name, truth) if made else ()
-        made.append(Test(name, folder / name, truth, pair))
+        made.append(Test(name, folder / name, {image: data.truth(image) for image in ids}))
     return made[0], made[1]
 
 
