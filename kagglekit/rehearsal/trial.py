@@ -94,7 +94,7 @@ def run_trial(
 
 def _told(usage: Usage, limits: Limits) -> str:
     told: dict[Exceeded, str] = {
-        "time": f"it had not ended after {_duration(limits.seconds)}, which is the limit",
+        "time": f"it had not ended after {duration(limits.seconds)}, which is the limit",
         "memory": f"it was stopped when it wanted more than {limits.memory / GB:.3g} GB of RAM",
         "disk": f"it was stopped with {usage.disk_mb / 1e3:.3g} GB in /kaggle/working, which holds "
         f"{limits.disk / GB:.3g} GB",
@@ -102,11 +102,11 @@ def _told(usage: Usage, limits: Limits) -> str:
     return told[usage.exceeded]
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Return a time as one would say it.
 
     Example:
-        >>> _duration(32400), _duration(90), _duration(4.2)
+        >>> duration(32400), duration(90), duration(4.2)
         ('9 h', '1.5 min', '4.2 s')
     """
     for unit, name in ((3600, "h"), (60, "min")):
