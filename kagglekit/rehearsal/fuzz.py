@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kagglekit import slides
 from kagglekit.competitions import fake, template
 from kagglekit.competitions.profile import Profile
 from kagglekit.rehearsal import twins
@@ -32,6 +33,7 @@ class Oddity:
         name: in a word.
         images: how many.
         size: about their (height, width) in pixels, None for the competition's own.
+        crop: the corner (height, width) in pixels that is left of each picture.
         alter: what becomes of each picture.
         empty: whether nothing is in the pictures then.
         flat: whether the tree is mounted as /kaggle/input/<slug>.
@@ -40,7 +42,8 @@ class Oddity:
     name: str
     images: int = 2
     size: tuple[int, int] | None = None
-    alter: Callable[[Pixels], Pixels] | None = None
+    crop: tuple[int, int] | None = None
+    alter: Callable[[Pixels], Pixels] = np.asarray
     empty: bool = False
     flat: bool = False
 
@@ -55,10 +58,10 @@ def _sixteen_bits(pixels: Pixels) -> Pixels:
 
 
 ODDITIES = (
-    Oddity("tiny", size=(13, 9)),
-    Oddity("empty", alter=_blank, empty=True),
+    Oddity("tiny", size=(240, 320), crop=(13, 9)),
+    Oddity("empty", size=(240, 320), alter=_blank, empty=True),
     Oddity("long", size=(40, 700), flat=True),
-    Oddity("16-bit", alter=_sixteen_bits),
+    Oddity("16-bit", size=(240, 320), alter=_sixteen_bits),
     Oddity("many", images=12, size=(96, 128)),
 )
 
@@ -86,31 +89,36 @@ def make(
         tree = folder / name.replace(", ", "-").replace(" ", "-")
         seed = _FIRST_SEED + number
         truth = fake.make(comp, tree, seed=seed, train=2, test=odd.images, size=odd.size)
-        if odd.alter:
-            for image in truth:
-                _rewrite(tree / template.fill(comp.tree.test_images, id=image), odd.alter)
-        if odd.empty:
-            truth = {image: _nothing(comp, masks) for image, masks in truth.items()}
+        for image in truth:
+            _rewrite(tree / template.fill(comp.tree.test_images, id=image), odd)
+        truth = {image: _truth_of(masks, odd, comp) for image, masks in truth.items()}
         made.append(Test(name, tree, truth, twins.plant(comp, tree, truth), odd.flat))
     return tuple(made)
 
 
-def _nothing(comp: Profile, masks: list[RLE]) -> list[RLE]:
-    """Return the truth of an image that has lost what was in it."""
-    if comp.submission.rows == "instances":
-        return []
-    return [RLE.empty(mask.shape, mask.order) for mask in masks]
+def _truth_of(masks: list[RLE], odd: Oddity, comp: Profile) -> list[RLE]:
+    """Return the truth of a picture after what was done to it."""
+    if odd.empty:
+        masks = [RLE.empty(mask.shape, mask.order) for mask in masks]
+    if odd.crop:
+        masks = [mask.crop(0, odd.crop[0], 0, odd.crop[1]) for mask in masks]
+    objects = comp.submission.rows == "instances"
+    return [mask for mask in masks if mask.area or not objects]
 
 
-def _rewrite(path: Path, alter: Callable[[Pixels], Pixels]) -> None:
-    """Alter a picture's pixels and keep its form; formats that hold only bytes keep their bytes."""
+def _rewrite(path: Path, odd: Oddity) -> None:
+    """Alter a picture and keep its form; formats that hold only bytes keep their bytes."""
     import cv2
     import tifffile
 
+    height, width = odd.crop or (None, None)
     if path.suffix in (".tif", ".tiff"):
-        tifffile.imwrite(path, alter(tifffile.imread(path)))
+        with slides.open_slide(path) as slide:
+            pixels = slide.read(0, slide.shape[0], 0, slide.shape[1])
+        tifffile.imwrite(path, odd.alter(pixels[:height, :width]), photometric="rgb")
     elif path.suffix == ".npy":
-        np.save(path, alter(np.load(path)))
+        np.save(path, odd.alter(np.load(path)[:height, :width]))
     elif path.is_file():
-        altered = alter(np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)))
+        pixels = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+        altered = odd.alter(pixels[:height, :width])
         cv2.imwrite(str(path), altered if path.suffix == ".png" else altered.astype(np.uint8))

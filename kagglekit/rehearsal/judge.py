@@ -26,6 +26,7 @@ TIMEOUT = "Notebook Timeout"
 SCORED = "Succeeded"
 WRONG_ORDER = "scored, but far below what was predicted"
 
+OUT_OF_TIME = "fewer views, folds or overlap: submission.Budget walks down such a list in time"
 _TAKE_IDS = "take the ids from the test folder: Data.test_images()"
 _SHOWN = 10  # of many problems, files or connections
 
@@ -120,6 +121,9 @@ def _suspicion(
     path: Path, comp: Profile, data: Data, test: Test, problems: Sequence[str]
 ) -> tuple[str, str]:
     """Return what is wrong with a file that is scored, and what to do about it."""
+    cause = suspect.nothing_found(path, comp, test.truth)
+    if cause:
+        return cause, "is a mask of 0 and 1 encoded, and not a probability below 1?"
     order = f'encode with order="{comp.submission.order}"'
     # The truth can prove a wrong order; where the model is too weak for that, the masks' own shape.
     cause = suspect.wrong_order(path, comp, data, test.truth)
@@ -204,7 +208,7 @@ def explain(
 def _explain_limit(outcome: Mapping[str, Any]) -> tuple[str, str]:
     """Say at which limit a run was stopped, and what to do about it."""
     hints = {
-        "time": "fewer views, folds or overlap; submission.Budget walks down such a list in time",
+        "time": OUT_OF_TIME,
         "memory": "read windows, not whole images, and free what one needed before the next",
         "disk": "write what is only needed meanwhile to /tmp",
     }

@@ -1,10 +1,13 @@
 """One pass of a submit notebook: saved on the visible test, or submitted on a hidden one."""
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kagglekit.competitions.profile import Profile
-from kagglekit.rehearsal.judge import Verdict, judge
+from kagglekit.rehearsal.forecast import forecast
+from kagglekit.rehearsal.judge import OUT_OF_TIME, TIMEOUT, Verdict, judge
 from kagglekit.rehearsal.limits import NO_LIMITS, Limits
 from kagglekit.rehearsal.sandbox import Session
 from kagglekit.rehearsal.stage import Test
@@ -51,3 +54,28 @@ def run_pass(
     trial = run_trial(notebook, session, limits, say)
     verdict = judge(trial.outcome, trial.attempts, session.working, comp, tests, hidden)
     return Pass(trial, verdict)
+
+
+def look_ahead(
+    comp: Profile, tests: Sequence[Test], passes: Mapping[str, Pass], limits: Limits
+) -> tuple[Verdict, str]:
+    """Judge the hidden pass again by what the real hidden test would take.
+
+    Args:
+        comp: the competition.
+        tests: the visible test and the hidden one.
+        passes: those on "visible" and "hidden", both of which have passed.
+        limits: what a run may take.
+
+    Returns:
+        The verdict on the hidden pass, and a sentence about the time; "" without a limit.
+    """
+    verdict = passes["hidden"].verdict
+    if math.isinf(limits.seconds):
+        return verdict, ""
+    counts = {test.name: len(test.truth) for test in tests[:2]}
+    trials = {name: done.trial for name, done in passes.items()}
+    late, told = forecast(comp, limits, counts, trials)
+    if late:
+        verdict = replace(verdict, passed=False, kaggle_says=TIMEOUT, cause=told, hint=OUT_OF_TIME)
+    return verdict, told

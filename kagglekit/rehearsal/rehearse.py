@@ -14,7 +14,7 @@ from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.image import KaggleImage
 from kagglekit.rehearsal import fuzz, notebooks, pictures, record, sandbox, stage
 from kagglekit.rehearsal.judge import explain
-from kagglekit.rehearsal.passes import run_pass
+from kagglekit.rehearsal.passes import Pass, look_ahead, run_pass
 from kagglekit.rehearsal.plan import Plan, check_plan, clear
 from kagglekit.rehearsal.replica import Replica, make_replica, reachable
 from kagglekit.rehearsal.report import Report, Step, write
@@ -143,7 +143,7 @@ class _Steps:
 
     def submit(self, replica: Replica, inputs: Mapping[str, Path], tests: tuple[Test, ...]) -> None:
         """Run the submit notebook on one test after the other, as long as it passes."""
-        plan = self.plan
+        plan, passes = self.plan, dict[str, Pass]()
         for test in tests:
             with (
                 self._step(test.name) as told,
@@ -152,7 +152,12 @@ class _Steps:
                 pair = (tests[0], test)
                 done = run_pass(plan.notebook, plan.comp, pair, session, plan.limits, self.say)
                 self._note(done.trial, test.name, plan.notebook, told)
-            verdict = self.report.verdicts[test.name] = done.verdict
+            passes[test.name] = done
+            verdict = done.verdict
+            if test is tests[1] and verdict.passed:
+                verdict, told_ahead = look_ahead(plan.comp, tests, passes, plan.limits)
+                self.report.remarks += [told_ahead] if told_ahead and verdict.passed else []
+            self.report.verdicts[test.name] = verdict
             if verdict.score and test in tests[:2]:
                 path = session.working / "submission.csv"
                 self.report.pictures = pictures.draw(path, plan.comp, test, verdict.score)

@@ -30,7 +30,7 @@ def wrong_order(path: Path, comp: Profile, data: Data, truth: Mapping[str, list[
     other: Order = "C" if declared == "F" else "F"
     dice: dict[Order, float] = {declared: 0.0, other: 0.0}
     images = data.test_images()
-    for image, texts in submission.read(path, comp).items():
+    for image, texts in _read(path, comp).items():
         shape = data.shape(images[image])
         for order in dice:
             dice[order] += _fit(texts, shape, order, truth[image], shape) / len(truth)
@@ -46,7 +46,7 @@ def wrong_order(path: Path, comp: Profile, data: Data, truth: Mapping[str, list[
 def wrong_size(path: Path, comp: Profile, data: Data, truth: Mapping[str, list[RLE]]) -> str:
     """Say so if the masks fit the truth much better as masks of an image that was made smaller."""
     images, order = data.test_images(), comp.submission.order
-    found = {image: texts for image, texts in submission.read(path, comp).items() if any(texts)}
+    found = {image: texts for image, texts in _read(path, comp).items() if texts}
     shapes = {image: data.shape(images[image]) for image in found}
     as_is = sum(_fit(found[i], shapes[i], order, truth[i], shapes[i]) for i in found)
     for told, smaller in _resizings():
@@ -69,7 +69,7 @@ def differing_twins(path: Path, comp: Profile, data: Data, twins: Sequence[str])
     """Say so if the same picture has got two answers."""
     if not twins:
         return ""
-    images, texts, order = data.test_images(), submission.read(path, comp), comp.submission.order
+    images, texts, order = data.test_images(), _read(path, comp), comp.submission.order
     masks = [_mask(texts.get(image, []), data.shape(images[image]), order) for image in twins]
     dice = masks[0].dice(masks[1], empty=1.0)
     if dice >= _SAME:
@@ -78,6 +78,23 @@ def differing_twins(path: Path, comp: Profile, data: Data, twins: Sequence[str])
         f"`{twins[0]}` and `{twins[1]}` are the same picture, and their masks differ (Dice "
         f"{dice:.3f}): what is predicted for an image depends on the images before it"
     )
+
+
+def nothing_found(path: Path, comp: Profile, truth: Mapping[str, list[RLE]]) -> str:
+    """Say so if no image has a mask, although there is something in some."""
+    if any(texts for texts in _read(path, comp).values()) or comp.submission.encoding != "runs":
+        return ""
+    if not any(mask.area for masks in truth.values() for mask in masks):
+        return ""
+    return "nothing is predicted in any image: each of its rows is empty"
+
+
+def _read(path: Path, comp: Profile) -> dict[str, list[str]]:
+    """Return the runs of each image's masks; none of a competition that has another encoding."""
+    if comp.submission.encoding != "runs":
+        return {}
+    empty, read = comp.submission.empty, submission.read(path, comp)
+    return {image: [text for text in texts if text != empty] for image, texts in read.items()}
 
 
 def _resizings() -> Iterator[tuple[str, Callable[[Shape], Shape]]]:
