@@ -136,6 +136,7 @@ def _rehearse(options: argparse.Namespace) -> int:
     from kagglekit.rehearsal.plan import default_plan
     from kagglekit.rehearsal.rehearse import rehearse
     from kagglekit.rehearsal.report import summary
+    from kagglekit.rehearsal.terminal import shorten
 
     plan = default_plan(
         options.notebook, options.competition, options.image, options.out,
@@ -145,7 +146,7 @@ def _rehearse(options: argparse.Namespace) -> int:
     )  # fmt: skip
     report = rehearse(plan, say=lambda line: print(line, flush=True))
     print()
-    print(summary(report))
+    print(shorten(summary(report)))
     print(f"report: {plan.out / 'report.html'}")
     return 0 if report.passed else FAILED_VERDICT
 

@@ -4,7 +4,7 @@ None has heard of kagglekit; NumPy, pandas and rasterio are all they import. Cel
 lines of `#%%`.
 """
 
-BOWL = '''\
+BOWL = """\
 import csv, glob, os, sys
 import numpy as np
 import rasterio
@@ -42,10 +42,10 @@ for path in paths:
 #%%
 with open("submission.csv", "w", newline="") as file:
     csv.writer(file).writerows([("ImageId", "EncodedPixels"), *rows])
-'''
+"""
 """One row for each image, the threshold in the middle of its greys."""
 
-KIDNEY = '''\
+KIDNEY = """\
 import os
 import numpy as np
 import pandas as pd
@@ -75,7 +75,7 @@ for image_id in sample["id"]:
 #%%
 sample["predicted"] = sample["id"].map(texts)
 sample.to_csv("submission.csv", index=False)
-'''
+"""
 """The ids of the sample submission, planar slides too, pandas."""
 
 SCRIPT = BOWL.replace("#%%\n", "")

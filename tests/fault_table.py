@@ -31,7 +31,13 @@ class Fault:
     limits: tuple[tuple[str, float], ...] = ()
 
 
-HIDDEN, TINY, EMPTY, LONG, DEEP = "hidden", "hidden, tiny", "hidden, empty", "hidden, long", "hidden, 16-bit"
+HIDDEN, TINY, EMPTY, LONG, DEEP = (
+    "hidden",
+    "hidden, tiny",
+    "hidden, empty",
+    "hidden, long",
+    "hidden, 16-bit",
+)
 BEGIN, LOOP, TEXT, ROW, WRITE = (
     "import csv, glob, os, sys\n",
     "    rgb = read(path)\n",

@@ -55,7 +55,7 @@ if __name__ == "__main__":
     main()
 """,
 )
-_WALK = "paths = sorted(glob.glob(f\"{ROOT}/stage1_test/*/images/*.png\"))\n"
+_WALK = 'paths = sorted(glob.glob(f"{ROOT}/stage1_test/*/images/*.png"))\n'
 
 SOUND = (
     Sound("a loop over what glob finds, the odd tests too", BOWL, _ODD),

@@ -158,7 +158,9 @@ def table() -> str:
         f"| {fault.what} | {fault.test.removeprefix('hidden, ')} | {fault.says} | {_shown(fault.cause)} |"
         for fault in FAULTS
     ]
-    return "\n".join(["| planted fault | fails on | Kaggle says | the cause names |", "|---|---|---|---|", *rows])
+    return "\n".join(
+        ["| planted fault | fails on | Kaggle says | the cause names |", "|---|---|---|---|", *rows]
+    )
 
 
 def _shown(cause: str) -> str:
