@@ -80,14 +80,14 @@ HARD_CODED = (
     Fault("the first image only", "for path in paths:", "for path in paths[:1]:", SCORING_ERROR, ": no row", HIDDEN),
     Fault("the size of an image", LOOP, "    canvas = np.zeros(VISIBLE_SHAPE)\n" + LOOP + "    canvas[:] = rgb[..., 0]\n", THREW, "could not broadcast", HIDDEN),
     Fault("the old mount path", "competitions/data-science-bowl-2018", "data-science-bowl-2018", SCORING_ERROR, ": no row"),
-    Fault("the new mount path, where the old one comes", '    ROOT = "/kaggle/input/data-science-bowl-2018"', "    raise FileNotFoundError(ROOT)", THREW, "Kaggle mounts inputs as", LONG),
+    Fault("the new mount path, where the old one comes", '    ROOT = "/kaggle/input/data-science-bowl-2018"', "    raise FileNotFoundError(ROOT)", THREW, "/kaggle/input/competitions/data-science-bowl-2018", LONG),
     Fault("a folder of one's own machine", "{ROOT}/stage1_test", "data/stage1_test", SCORING_ERROR, ": no row"),
     Fault("the wrong test folder", "{ROOT}/stage1_test", "{ROOT}/stage2_test_final", SCORING_ERROR, ": no row"),
 )  # fmt: skip
 
 DIALECT = (
     Fault("pixels counted along the rows", "mask.T.ravel()", "mask.ravel()", WRONG_ORDER, "counted in the wrong order"),
-    Fault("pixels counted from 0", "np.flatnonzero(np.diff(flat)) + 1", "np.flatnonzero(np.diff(flat))", WRONG_ORDER, "the first pixel is counted as 0"),
+    Fault("pixels counted from 0", "np.flatnonzero(np.diff(flat)) + 1", "np.flatnonzero(np.diff(flat))", WRONG_ORDER, "the first pixel is counted as 0", base="KIDNEY"),
     Fault("start and end instead of start and length", "    edges[1::2] -= edges[::2]\n", "", SCORING_ERROR, "row 2, "),
     Fault("a Python list", 'return " ".join(map(str, edges))', "return edges.tolist()", SCORING_ERROR, "row 2, "),
     Fault("commas between the numbers", 'return " ".join', 'return ",".join', SCORING_ERROR, "row 2, "),
@@ -121,7 +121,7 @@ ROWS = (
 
 FILE = (
     Fault("a file cut short", WRITE, WRITE + "text = open('submission.csv').read()\nopen('submission.csv', 'w').write(text[:60])\n", SCORING_ERROR, "row 2"),
-    Fault("an empty file", WRITE, "open('submission.csv', 'w').close()\n", SCORING_ERROR, "submission.csv"),
+    Fault("an empty file", WRITE, "open('submission.csv', 'w').close()\n", SCORING_ERROR, "the columns are []"),
     Fault("the file elsewhere", 'open("submission.csv"', 'open("/tmp/submission.csv"', NOT_FOUND, "it wrote nothing"),
     Fault("the file in a folder", WRITE, "os.mkdir('out')\nos.chdir('out')\n" + WRITE, NOT_FOUND, "it wrote out"),
     Fault("another file name", 'open("submission.csv"', 'open("Submission.csv"', NOT_FOUND, "it wrote Submission.csv"),
@@ -140,7 +140,7 @@ RUNNING = (
     Fault("RAM that is never given back", LOOP, LOOP + "    globals().setdefault('kept', []).append(np.ones((320, 1_000_000), np.uint8))\n", EXCEEDED, "it wanted more than 0.6 GB of RAM", HIDDEN, limits=(("memory", 6e8),)),
     Fault("more than /kaggle/working holds", LOOP, LOOP + "    np.ones(40_000_000, np.uint8).tofile('cache.bin')\n", EXCEEDED, "in /kaggle/working, which holds", limits=(("disk", 2e7),)),
     Fault("a loop without an end", LOOP, LOOP + "    while True:\n        pass\n", TIMEOUT, "it had not ended after 5 s", limits=(("seconds", 5),)),
-    Fault("far too slow for the real hidden test", LOOP, "    import time; time.sleep(2)\n" + LOOP, TIMEOUT, "the real hidden test has about", HIDDEN, limits=(("seconds", 1800),)),
+    Fault("far too slow for the real hidden test", LOOP, "    import time; time.sleep(3)\n" + LOOP, TIMEOUT, "the real hidden test has about", HIDDEN, limits=(("seconds", 1800),)),
     Fault("a write into the input", LOOP, LOOP + "    np.save(path[:-4] + '.npy', rgb)\n", THREW, "Read-only file system"),
     Fault("a mask that is not cleared between images", "    mask = predict(rgb)\n", "    mask = predict(rgb)\n    side = 400\n    seen = globals().setdefault('seen_', np.zeros((side, side), bool))\n    seen[:mask.shape[0], :mask.shape[1]] |= mask\n    mask = seen[:mask.shape[0], :mask.shape[1]]\n", WRONG_ORDER, "are the same picture, and their masks differ", HIDDEN),
     Fault("rows that slip by one image", WRITE, "rows = [(a[0], b[1]) for a, b in zip(rows, rows[1:] + rows[:1])]\n" + WRITE, SCORING_ERROR, "row ", HIDDEN),

@@ -45,7 +45,7 @@ def forecast(
     Returns:
         Whether the time is sure to run out: by more than two runs differ by chance; and a sentence.
     """
-    took = {name: trials[name].usage.seconds for name in ("visible", "hidden")}
+    took = {name: trials[name].working_seconds for name in ("visible", "hidden")}
     points = [(counts[name], took[name]) for name in ("visible", "hidden")]
     seconds = seconds_for(comp.test.hidden, points[0], points[1])
     if math.isnan(seconds):
@@ -54,7 +54,7 @@ def forecast(
         comp.test.hidden, points[0], (counts["hidden"], max(took["hidden"] - _NOISE, 0.0))
     )
     told = (
-        f"the real hidden test has about {comp.test.hidden:,} images: at this machine's speed and the "
-        f"size of these images it would take {duration(seconds)} of {duration(limits.seconds)}"
+        f"the real hidden test has about {comp.test.hidden:,} images: at this machine's speed and "
+        f"the size of these images it would take {duration(seconds)} of {duration(limits.seconds)}"
     )
     return least > limits.seconds, told

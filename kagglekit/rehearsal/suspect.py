@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from kagglekit import submission
 from kagglekit.competitions.data import Data
 from kagglekit.competitions.profile import Profile
@@ -20,7 +22,20 @@ Shape = tuple[int, int]
 
 _MARGIN = 0.15  # mean Dice by which another reading must win before it is called the cause
 _SAME = 0.9  # Dice at which two answers count as the same: a GPU may differ in a pixel
-_SIDES = (128, 224, 256, 320, 384, 512, 640, 768, 1024)  # to which images are commonly resized
+_LARGE = 200_000_000  # pixels above which masks are not held as arrays
+_SIDES = (
+    64,
+    96,
+    128,
+    224,
+    256,
+    320,
+    384,
+    512,
+    640,
+    768,
+    1024,
+)  # to which images are commonly resized
 _WAYS = {"F": "down the columns", "C": "along the rows"}
 
 
@@ -48,6 +63,8 @@ def wrong_size(path: Path, comp: Profile, data: Data, truth: Mapping[str, list[R
     images, order = data.test_images(), comp.submission.order
     found = {image: texts for image, texts in _read(path, comp).items() if texts}
     shapes = {image: data.shape(images[image]) for image in found}
+    if any(height * width > _LARGE for height, width in shapes.values()):
+        return ""
     as_is = sum(_fit(found[i], shapes[i], order, truth[i], shapes[i]) for i in found)
     for told, smaller in _resizings():
         try:
@@ -116,10 +133,18 @@ def _square(side: int, shape: Shape) -> Shape:
 def _fit(
     texts: Sequence[str], shape: Shape, order: Order, truth: Sequence[RLE], size: Shape
 ) -> float:
-    """Return the Dice of the masks, read as those of an image of `shape` and then resized."""
-    mask = _mask(texts, shape, order)
-    mask = mask if shape == size else mask.resize(size)
-    return mask.dice(union(truth, size).reorder(order), empty=1.0)
+    """Return the Dice of masks read as those of an image of `shape`, at that size."""
+    mask, true = _mask(texts, shape, order), union(truth, size).reorder(order)
+    if shape == size:
+        return mask.dice(true, empty=1.0)
+    middles = [
+        ((2 * np.arange(small) + 1) * large // (2 * small))
+        for small, large in zip(shape, size, strict=True)
+    ]
+    seen = true.to_mask()[np.ix_(*middles)].astype(bool)
+    found = mask.to_mask().astype(bool)
+    both = int(found.sum() + seen.sum())
+    return 2 * int((found & seen).sum()) / both if both else 1.0
 
 
 def _mask(texts: Sequence[str], shape: Shape, order: Order) -> RLE:

@@ -4,14 +4,14 @@ _MOST = 20
 
 
 def shorten(text: str, most: int = _MOST) -> str:
-    """Leave out lines before the last two, so that what matters stays on the screen.
+    r"""Leave out lines before the last two, so that what matters stays on the screen.
 
     Args:
         text: the summary; its last two lines are a blank one and the verdict.
         most: how many lines may be left.
 
     Example:
-        >>> print(shorten("a\\nb\\nc\\nd\\n\\nFAILED", most=5))
+        >>> print(shorten("a\nb\nc\nd\n\nFAILED", most=5))
         a
         b
         … 2 more lines in report.html

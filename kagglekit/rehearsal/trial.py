@@ -35,6 +35,12 @@ class Trial:
     attempts: Attempts
     usage: Usage
 
+    @property
+    def working_seconds(self) -> float:
+        """The seconds from the start of the first cell to the end of the last that was begun."""
+        timeline = self.outcome["timeline"]
+        return float(timeline[-1][2] - timeline[0][1]) if timeline else 0.0
+
 
 def run_trial(
     notebook: Path, session: Session, limits: Limits = NO_LIMITS, say: Say = lambda line: None
@@ -81,13 +87,22 @@ def run_trial(
         outcome: Outcome = json.loads(result.read_text())
     elif done.usage.exceeded:  # the runner did not outlive it
         where = at.read_text() if at.is_file() else "the first cell"
-        outcome = {"ok": False, "cell": where, "line": "", "name": "", "message": "", "cells": 0}
+        outcome = {
+            "ok": False,
+            "cell": where,
+            "line": "",
+            "name": "",
+            "message": "",
+            "cells": 0,
+            "timeline": [],
+        }
     else:
         raise RehearsalError(
             f"the notebook runner ended with status {done.status}", problems=lines[-15:]
         )
     if done.usage.exceeded:
         outcome |= {"ok": False, "exceeded": done.usage.exceeded}
+        outcome = {"cell": outcome["cells"], "line": "", "name": "", **outcome}  # it had just ended
         outcome["message"] = _told(done.usage, limits)
     return Trial(outcome, done.attempts, done.usage)
 
