@@ -14,7 +14,8 @@ from kagglekit.errors import DataError, KaggleImageError, RehearsalError
 from kagglekit.offline import bundle, command, image
 from kagglekit.rehearsal import sandbox
 from kagglekit.rehearsal.judge import SCORED, THREW, WRONG_ORDER
-from kagglekit.rehearsal.rehearse import Plan, default_plan, rehearse
+from kagglekit.rehearsal.plan import Plan, default_plan
+from kagglekit.rehearsal.rehearse import rehearse
 from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR
 
 ROOT = Path(__file__).parents[1]
@@ -239,9 +240,9 @@ def test_a_notebook_says_its_competition(monkeypatch):
 
 def test_a_competition_without_a_profile_is_named_before_its_notebook_is_missed():
     with pytest.raises(DataError) as raised:
-        default_plan(None, "hubmap")
+        default_plan(None, "kidney")
     assert str(raised.value) == (
-        "no profile for competition `hubmap`\nhint: there is `hubmap-kidney-segmentation`"
+        "no profile for competition `kidney`\nhint: there is `hubmap-kidney-segmentation`"
     )
 
 
