@@ -145,14 +145,14 @@ def _positive(text: str) -> int:
 
 
 def _minutes(text: str) -> float:
-    return _positive(text, "a number of minutes")
+    return _above_zero(text, "a number of minutes")
 
 
 def _amount(text: str) -> float:
-    return _positive(text, "a number")
+    return _above_zero(text, "a number")
 
 
-def _positive(text: str, expected: str) -> float:
+def _above_zero(text: str, expected: str) -> float:
     try:
         number = float(text)
     except ValueError:
