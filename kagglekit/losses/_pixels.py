@@ -35,7 +35,7 @@ def focal_loss(
 
     Args:
         logits: (N, K, H, W) float.
-        target: (N, K, H, W), in [0, 1].
+        target: (N, K, H, W), 0 or 1.
         gamma: how strongly easy pixels fade, >= 0; with 0 this is cross-entropy.
         alpha: share of the foreground's weight, in [0, 1]: its pixels count alpha times, the
             background's 1 - alpha times. By default all count once.
@@ -58,9 +58,10 @@ def focal_loss(
     if alpha is not None and not 0 <= alpha <= 1:
         raise ValueError(f"alpha={alpha} must be in [0, 1]")
     logits, target = prepare(logits, target)
-    foreground, background = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
+    right = (2 * target - 1) * logits  # the larger, the better
     # (1 - q)^gamma through logarithms: computed as it is written, its slope at q = 1 is undefined
     # for a gamma below 1.
-    if_true = torch.exp(gamma * F.logsigmoid(-logits)) * F.softplus(-logits)
-    if_false = torch.exp(gamma * F.logsigmoid(logits)) * F.softplus(logits)
-    return (foreground * target * if_true + background * (1 - target) * if_false).mean()
+    losses = torch.exp(gamma * F.logsigmoid(-right)) * F.softplus(-right)
+    if alpha is not None:
+        losses = losses * (alpha * target + (1 - alpha) * (1 - target))
+    return losses.mean()
