@@ -1,6 +1,7 @@
 """Path templates such as "train/{id}.tiff", used both ways: to name files and to find them."""
 
 import glob
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,7 +39,12 @@ def match(
         >>> match("{id}.jpg_{class}", "0a_b.jpg_5", {"class": ["1", "2"]}) is None
         True
     """
-    choices, seen, regex = choices or {}, set[str](), ""
+    found = _regex(template, choices or {}).fullmatch(text)
+    return found.groupdict() if found else None
+
+
+def _regex(template: str, choices: Mapping[str, Sequence[str]]) -> re.Pattern[str]:
+    seen, regex = set[str](), ""
     for literal, name in _parts(template):
         regex += re.escape(literal)
         if name in seen:
@@ -47,8 +53,7 @@ def match(
             seen.add(name)
             allowed = "|".join(map(re.escape, choices[name])) if name in choices else "[^/]+"
             regex += f"(?P<{name}>{allowed})"
-    found = re.fullmatch(regex, text)
-    return found.groupdict() if found else None
+    return re.compile(regex)
 
 
 def find(root: Path, template: str, key: str | None = None, **known: str) -> dict[str, Path]:
@@ -74,13 +79,16 @@ def find(root: Path, template: str, key: str | None = None, **known: str) -> dic
         pattern += glob.escape(literal)
         if name:
             pattern += glob.escape(known[name]) if name in known else "*"
-    choices = {name: [value] for name, value in known.items()}
+    regex = _regex(template, {name: [value] for name, value in known.items()})
+    is_one = os.path.isdir if folders else os.path.isfile
     found = {}
-    for path in root.glob(pattern):
-        fields = match(template, path.relative_to(root).as_posix(), choices)
-        if fields is not None and (path.is_dir() if folders else path.is_file()):
-            unknown = [value for name, value in fields.items() if name not in known]
-            found[fill(key, **{**known, **fields}) if key else unknown[0]] = path
+    # Names are taken apart as text: a competition may have 100,000 of them.
+    for name in glob.iglob(pattern, root_dir=root, include_hidden=True):
+        matched = regex.fullmatch(name)
+        if matched is not None and is_one(root / name):
+            fields = matched.groupdict()
+            unknown = [value for field, value in fields.items() if field not in known]
+            found[fill(key, **{**known, **fields}) if key else unknown[0]] = root / name
     return dict(sorted(found.items()))
 
 
