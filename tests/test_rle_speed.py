@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kagglekit import regions
-from kagglekit.rle import RLE, RLEBuilder, RLEError, _speed, use_numba
+from kagglekit.rle import RLE, RLEBuilder, RLEError, _speed, expect_texts, use_numba
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +137,16 @@ def test_a_kernel_is_compiled_once_numpy_has_cost_as_much(monkeypatch):
     monkeypatch.setattr(_speed, "_spent", {"write_pairs": 0.0})
     assert _speed.compiled("write_pairs", 1.9e9) is None
     assert _speed.compiled("write_pairs", 0.2e9) is not None
+
+
+def test_what_is_expected_counts_as_done(monkeypatch):
+    monkeypatch.setattr(_speed, "_spent", {})
+    assert _speed.compiled("read_pairs", 1) is None
+    expect_texts(100)
+    assert _speed.compiled("read_pairs", 1) is None
+    expect_texts(10**9)
+    assert _speed.compiled("read_pairs", 1) is not None
+    assert _speed.compiled("write_pairs", 1) is None
 
 
 def test_never_means_never(monkeypatch):

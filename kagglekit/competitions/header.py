@@ -4,6 +4,7 @@ A competition may have 100,000 test images. To open each one as an image only fo
 quarter of a millisecond; to look into its header takes a twentieth of that.
 """
 
+import os
 import struct
 from pathlib import Path
 
@@ -19,8 +20,12 @@ def read_size(path: Path) -> tuple[int, int] | None:
     Raises:
         OSError: the file cannot be read.
     """
-    with path.open("rb", buffering=0) as file:
-        head = file.read(_BYTES)
+    # Not by `open`, which takes twice as long to make its object.
+    file = os.open(path, os.O_RDONLY)
+    try:
+        head = os.read(file, _BYTES)
+    finally:
+        os.close(file)
     if head.startswith(_PNG) and head[12:16] == b"IHDR" and len(head) >= 24:
         width, height = struct.unpack(">II", head[16:24])
     elif head.startswith(_JPEG):

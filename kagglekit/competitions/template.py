@@ -81,11 +81,11 @@ def find(root: Path, template: str, key: str | None = None, **known: str) -> dic
             pattern += glob.escape(known[name]) if name in known else "*"
     regex = _regex(template, {name: [value] for name, value in known.items()})
     is_one = os.path.isdir if folders else os.path.isfile
-    found = {}
+    found, base = {}, str(root)
     # Names are taken apart as text: a competition may have 100,000 of them.
-    for name in glob.iglob(pattern, root_dir=root, include_hidden=True):
+    for name in glob.iglob(pattern, root_dir=root, include_hidden=True):  # noqa: PTH207
         matched = regex.fullmatch(name)
-        if matched is not None and is_one(root / name):
+        if matched is not None and is_one(os.path.join(base, name)):  # noqa: PTH118
             fields = matched.groupdict()
             unknown = [value for field, value in fields.items() if field not in known]
             found[fill(key, **{**known, **fields}) if key else unknown[0]] = root / name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kagglekit.errors import RLEError
 from kagglekit.rle._builder import RLEBuilder, from_changes
 from kagglekit.rle._core import RLE
-from kagglekit.rle._speed import use_numba
+from kagglekit.rle._speed import expect_texts, use_numba
 
 if TYPE_CHECKING:
     from kagglekit.rle._detect import Detection, detect
@@ -26,6 +26,7 @@ __all__ = [
     "RLEBuilder",
     "RLEError",
     "detect",
+    "expect_texts",
     "from_changes",
     "from_labels",
     "from_polygons",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+READ_COST = 12  # nanoseconds a character: reading a text with NumPy
 _COMPILE_COST = 2e9  # nanoseconds: importing numba and compiling one kernel
 
 _choice: bool | None = None
@@ -27,6 +28,18 @@ def use_numba(choice: bool | None) -> None:
     """
     global _choice
     _choice = choice
+
+
+def expect_texts(characters: int) -> None:
+    """Say how much text is going to be read in all, so that the right choice is made at once.
+
+    Args:
+        characters: of all masks together.
+
+    Example:
+        >>> expect_texts(2_000)
+    """
+    _spent["read_pairs"] = _spent.get("read_pairs", 0.0) + READ_COST * characters
 
 
 def compiled(name: str, cost: float) -> Callable[..., Any] | None:

@@ -11,7 +11,7 @@ import numpy as np
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Runs
 from kagglekit.rle._sets import merge_touching
-from kagglekit.rle._speed import compiled
+from kagglekit.rle._speed import READ_COST, compiled
 
 _PIECE = 1 << 12  # runs turned into text at a time
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
@@ -52,7 +52,7 @@ def _read(text: str, pixels: int, base: int) -> Runs | None:
     if not text.isascii():
         return None
     codes = np.frombuffer(text.encode("ascii"), np.uint8)
-    kernel = compiled("read_pairs", 12 * len(text))
+    kernel = compiled("read_pairs", READ_COST * len(text))
     if kernel is not None:
         count, starts, lengths = kernel(codes, pixels, base)
         return None if count < 0 else (starts[:count], lengths[:count])

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from kagglekit.competitions import Data, Profile, table
 from kagglekit.errors import DataError, RLEError
 from kagglekit.instances import find_overlap
-from kagglekit.rle import RLE, Detection, detect
+from kagglekit.rle import RLE, Detection, detect, expect_texts
 from kagglekit.submission.cell import read_cell
 from kagglekit.submission.rows import Cells, Place, expected_places
 
@@ -50,6 +50,7 @@ def validate(path: Path | str, comp: Profile, data: Data) -> list[str]:
     if not path.is_file():
         return [f"{NOT_FOUND}: there is no `{path}`"]
     sample = _Sample(len(images))
+    expect_texts(path.stat().st_size)
     rows = table.iter_rows(path)
     try:
         header, expected = next(rows, []), list(data.rules.columns)
@@ -168,7 +169,7 @@ def _problems(
             continue
         if several:
             found[image_id].append((number, masks))
-        if shape and rules.encoding == "runs" and any(mask.area for mask in masks):
+        if shape and rules.encoding == "runs" and any(len(mask) for mask in masks):
             look(text, shape)
     for image_id, instances in found.items():
         yield from _check_instances(image_id, instances)
