@@ -66,6 +66,20 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="a further dataset",
     )
+    command.add_argument(
+        "--fuzz",
+        type=_natural,
+        default=0,
+        metavar="N",
+        help="meet N further hidden tests, odd ones",
+    )
+    for limit, unit in (("--hours", "of wall time"), ("--ram", "GB of RAM")):
+        command.add_argument(
+            limit, type=_amount, metavar="N", help=f"{unit} for a run (default: the competition's)"
+        )
+    command.add_argument(
+        "--disk", type=_amount, metavar="N", help="GB that /kaggle/working holds (default: 20)"
+    )
     command.set_defaults(run=_rehearse)
 
     offline.add(commands, lambda line: print(line, flush=True), _install)
@@ -95,13 +109,21 @@ def _natural(text: str) -> int:
 
 
 def _minutes(text: str) -> float:
+    return _positive(text, "a number of minutes")
+
+
+def _amount(text: str) -> float:
+    return _positive(text, "a number")
+
+
+def _positive(text: str, expected: str) -> float:
     try:
-        minutes = float(text)
+        number = float(text)
     except ValueError:
-        minutes = math.nan
-    if not 0 < minutes < math.inf:
-        raise argparse.ArgumentTypeError(f"`{text}` is not a number of minutes above 0")
-    return minutes
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"`{text}` is not {expected} above 0")
+    return number
 
 
 def _folder(text: str) -> Path:
@@ -111,17 +133,20 @@ def _folder(text: str) -> Path:
 
 
 def _rehearse(options: argparse.Namespace) -> int:
-    from kagglekit.rehearsal.rehearse import default_plan, rehearse
+    from kagglekit.rehearsal.plan import default_plan
+    from kagglekit.rehearsal.rehearse import rehearse
     from kagglekit.rehearsal.report import summary
+    from kagglekit.rehearsal.terminal import shorten
 
     plan = default_plan(
         options.notebook, options.competition, options.image, options.out,
         data=options.data, trained=options.trained, attach=tuple(options.attach),
-        bundle=options.bundle, minutes=options.minutes,
+        bundle=options.bundle, minutes=options.minutes, fuzz=options.fuzz,
+        hours=options.hours, ram_gb=options.ram, disk_gb=options.disk,
     )  # fmt: skip
     report = rehearse(plan, say=lambda line: print(line, flush=True))
     print()
-    print(summary(report))
+    print(shorten(summary(report)))
     print(f"report: {plan.out / 'report.html'}")
     return 0 if report.passed else FAILED_VERDICT
 

@@ -14,6 +14,8 @@ from kagglekit.errors import NetworkError
 from kagglekit.offline import image
 from kagglekit.rehearsal import rehearse
 from kagglekit.rehearsal.judge import Verdict
+from kagglekit.rehearsal.limits import Limits, limits_of
+from kagglekit.rehearsal.plan import Plan
 from kagglekit.rehearsal.report import Report
 from kagglekit.rle import RLE
 
@@ -231,11 +233,11 @@ class TestBuild:
 
 class TestRehearse:
     @pytest.fixture
-    def plans(self, monkeypatch: pytest.MonkeyPatch) -> list[rehearse.Plan]:
+    def plans(self, monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
         """The plans that were carried out, each by a rehearsal that passes."""
-        plans: list[rehearse.Plan] = []
+        plans: list[Plan] = []
 
-        def carry_out(plan: rehearse.Plan, say: Any) -> Report:
+        def carry_out(plan: Plan, say: Any) -> Report:
             plans.append(plan)
             say("[1] data …")
             good = Verdict(True, "Succeeded")
@@ -252,7 +254,7 @@ class TestRehearse:
         path.write_text('"data-science-bowl-2018"\n')
         return path
 
-    def test_passed(self, plans: list[rehearse.Plan], notebook: Path, capsys: Output) -> None:
+    def test_passed(self, plans: list[Plan], notebook: Path, capsys: Output) -> None:
         assert cli.main(["rehearse", notebook.name]) == 0
         out = notebook.parent / "rehearsals" / BOWL.slug
         assert capsys.readouterr() == (
@@ -265,22 +267,25 @@ class TestRehearse:
             f"report: {out}/report.html\n",
             "",
         )
-        assert plans == [rehearse.Plan(Path(notebook.name), BOWL, image.DEFAULT, out)]
+        assert plans == [
+            Plan(Path(notebook.name), BOWL, image.DEFAULT, out, limits=limits_of(BOWL))
+        ]
 
-    def test_every_option(self, plans: list[rehearse.Plan], notebook: Path) -> None:
+    def test_every_option(self, plans: list[Plan], notebook: Path) -> None:
         arguments = ["rehearse", str(notebook), "--competition", "hubmap-kidney-segmentation"]
         arguments += ["--data", "d", "--image", "kaggle-2026-06-cpu", "--out", "o"]
         arguments += ["--minutes", "2.5", "--bundle", "b", "--trained", "t"]
-        arguments += ["--attach", "w", "--attach", "t"]
+        arguments += ["--attach", "w", "--attach", "t", "--fuzz", "3"]
+        arguments += ["--hours", "0.5", "--ram", "16", "--disk", "5"]
         for name in "tw":
             Path(name).mkdir()
         assert cli.main(arguments) == 0
         kidney = competitions.load("hubmap-kidney-segmentation")
         assert plans == [
-            rehearse.Plan(
+            Plan(
                 notebook, kidney, "kaggle-2026-06-cpu", notebook.parent / "o",
                 data=Path("d"), trained=Path("t"), attach=(Path("w"), Path("t")),
-                bundle=Path("b"), minutes=2.5,
+                bundle=Path("b"), minutes=2.5, limits=Limits(1800, 16e9, 5e9), fuzz=3,
             )
         ]  # fmt: skip
 
@@ -297,7 +302,7 @@ class TestRehearse:
     def test_not_carried_out(
         self, notebook: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
     ) -> None:
-        def stop(plan: rehearse.Plan, say: Any) -> Report:
+        def stop(plan: Plan, say: Any) -> Report:
             raise NetworkError("the package index could not be reached")
 
         monkeypatch.setattr(rehearse, "rehearse", stop)
@@ -334,6 +339,8 @@ class TestRehearse:
             ("--minutes", "soon", "`soon` is not a number of minutes above 0"),
             ("--minutes", "0", "`0` is not a number of minutes above 0"),
             ("--minutes", "nan", "`nan` is not a number of minutes above 0"),
+            ("--hours", "0", "`0` is not a number above 0"),
+            ("--fuzz", "-1", "`-1` is not a whole number of at least 0"),
             ("--trained", "/no/such", "`/no/such` is not a folder"),
             ("--attach", "/no/such", "`/no/such` is not a folder"),
         ],

@@ -353,7 +353,7 @@ class TestRunsThatPass:
             assert verdict == Verdict(True, "Succeeded", score=verdict.score)
 
     def test_no_better_than_nothing(self, kidney: Tests, tmp_path: Path) -> None:
-        write(tmp_path, KIDNEY, {image: [] for image in kidney[0].truth})
+        write(tmp_path, KIDNEY, {image: ["1 1"] for image in kidney[0].truth})
         verdict = judge(RAN, [attempt("a.b", "g()")], tmp_path, KIDNEY, kidney, hidden=False)
         assert verdict.passed
         assert verdict.warnings == (

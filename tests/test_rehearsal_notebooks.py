@@ -135,7 +135,7 @@ def test_slug() -> None:
 def test_a_notebook_is_taken_as_it_is(tmp_path: Path) -> None:
     notebook = make(tmp_path / "n.ipynb", "x = 1")
     (tmp_path / "out").mkdir()
-    taken = notebooks.as_ipynb(notebook, tmp_path / "out")
+    taken = notebooks.runnable(notebook, tmp_path / "out")
     assert taken == tmp_path / "out" / "n.ipynb"
     assert taken.read_bytes() == notebook.read_bytes()
 
@@ -144,7 +144,7 @@ def test_a_script_becomes_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyP
     script = tmp_path / "n.py"
     script.write_text("# %% [markdown]\n# # Title\n\n# %%\nx = 1\n\n# %%\n# !ls\n")
     (tmp_path / "out").mkdir()
-    made = nbformat.read(notebooks.as_ipynb(script, tmp_path / "out"), as_version=4)
+    made = nbformat.read(notebooks.runnable(script, tmp_path / "out"), as_version=4)
     assert [(cell.cell_type, cell.source) for cell in made.cells] == [
         ("markdown", "# Title"),
         ("code", "x = 1"),
@@ -152,8 +152,17 @@ def test_a_script_becomes_a_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ]
     monkeypatch.setitem(sys.modules, "jupytext", None)
     with pytest.raises(RehearsalError) as caught:
-        notebooks.as_ipynb(script, tmp_path / "out")
+        notebooks.runnable(script, tmp_path / "out")
     assert str(caught.value) == (
-        f"`{script}` is a script, and jupytext, which makes a notebook of it, is missing\n"
+        f"`{script}` is a script with cells, and jupytext, which makes a notebook of it, is missing\n"
         "hint: pip install 'kagglekit[build]', or give the .ipynb"
     )
+
+
+def test_a_script_without_cells_stays_one(tmp_path: Path) -> None:
+    script = tmp_path / "submit.py"
+    script.write_text("print(1)  # not %% a cell\n")
+    (tmp_path / "out").mkdir()
+    taken = notebooks.runnable(script, tmp_path / "out")
+    assert taken == tmp_path / "out" / "submit.py"
+    assert taken.read_text() == script.read_text()

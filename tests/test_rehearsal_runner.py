@@ -30,6 +30,9 @@ def run(folder: Path, *sources: str) -> tuple[dict[str, Any], str, Any]:
     outcome = json.loads((folder / "result.json").read_text())
     assert 0 < outcome.pop("seconds") < 600
     assert 10 < outcome.pop("peak_mb") < 4000
+    for number, (cell, start, end) in enumerate(outcome.pop("timeline"), 1):
+        assert cell == number
+        assert 0 <= start <= end
     return outcome, done.stdout, nbformat.read(folder / "result.ipynb", as_version=4).cells
 
 

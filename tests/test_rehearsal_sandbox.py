@@ -52,7 +52,7 @@ def test_status_and_lines(session: Session) -> None:
     assert done.status == 7
     assert lines == ["out", "aside", "no end"]
     assert done.attempts == ()
-    assert done.seconds > 0
+    assert done.usage.seconds > 0
     quiet, lines = shell(session, "true")
     assert (quiet.status, lines) == (0, [])
 
@@ -168,6 +168,7 @@ def test_nothing_of_the_host_s_environment_gets_in(
         *{"NVIDIA_VISIBLE_DEVICES", "PATH", "HOME", "KAGGLE_KERNEL_RUN_TYPE", "PYTHONPATH"},
         *{"PYDEVD_DISABLE_FILE_VALIDATION", "OMP_WAIT_POLICY", "KAGGLEKIT_WATCH", "PWD", "OLDPWD"},
         *{"KAGGLEKIT_INPUT", "KAGGLEKIT_WORKING", "KAGGLEKIT_REFUSE_NETWORK"},
+        *{"KAGGLEKIT_STACKS", "MPLBACKEND"},
     }
     assert set(seen) <= allowed
     assert "/host" not in seen["PYTHONPATH"]

@@ -14,7 +14,8 @@ from kagglekit.errors import DataError, KaggleImageError, RehearsalError
 from kagglekit.offline import bundle, command, image
 from kagglekit.rehearsal import sandbox
 from kagglekit.rehearsal.judge import SCORED, THREW, WRONG_ORDER
-from kagglekit.rehearsal.rehearse import Plan, default_plan, rehearse
+from kagglekit.rehearsal.plan import Plan, default_plan
+from kagglekit.rehearsal.rehearse import rehearse
 from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR
 
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,13 +10,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kagglekit.competitions import table, template
+from kagglekit.competitions import pixels, table, template, truth
+from kagglekit.competitions.rules import SubmissionRules, Table
 from kagglekit.errors import DataError, RLEError
-from kagglekit.instances import without_overlaps
 from kagglekit.rle import RLE
 
 if TYPE_CHECKING:
     from kagglekit.competitions.profile import Profile
+
+_EXAMPLES = 20
+"""How much of what is in a folder a message shows."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +42,30 @@ class Data:
     root: Path
     profile: Profile
 
+    @cached_property
+    def rules(self) -> SubmissionRules:
+        """The submission's rules, in the dialect of the sample submission that is there."""
+        options = [self.profile.submission, *(d.submission for d in self.profile.dialects)]
+        header = self._header(options[0].sample)
+        return next((each for each in options if set(each.columns) == header), options[0])
+
+    @cached_property
+    def train_rules(self) -> Table:
+        """What the train table is, in the dialect of the one that is there."""
+        options = [self.profile.train_table, *(d.train_table for d in self.profile.dialects)]
+        header = self._header(options[0].path)
+        return next((each for each in options if set(each.columns) <= header), options[0])
+
     def check(self) -> None:
         """Look whether anything in the folder is where the profile expects it.
 
         Raises:
             DataError: nothing is; the message shows what is there.
         """
-        tree = self.profile.tree
-        tables = (self.profile.train_table.path, self.profile.submission.sample)
-        if any(
-            template.find(self.root, images) for images in (tree.train_images, tree.test_images)
-        ):
+        tree, labels = self.profile.tree, self.profile.train_table
+        tables = [*([labels.path] if labels.path else []), self.profile.submission.sample]
+        images = (tree.train_images, tree.test_images)
+        if any(template.find(self.root, each, tree.id) for each in images):
             return
         if any((self.root / path).is_file() for path in tables):
             return
@@ -82,7 +98,7 @@ class Data:
         return self._images(self.profile.tree.test_images)
 
     def groups(self) -> dict[str, str]:
-        """Return the group (e.g. the patient) of each image in the profile's group table.
+        """Return the group (e.g. the patient) of each image that the profile's rule tells.
 
         Raises:
             DataError: the competition has no groups, or the table cannot be read.
@@ -90,9 +106,39 @@ class Data:
         groups = self.profile.groups
         if groups is None:
             raise DataError(f"the profile of `{self.profile.slug}` names no group table")
-        suffix = Path(self.profile.tree.train_images).suffix
-        rows = table.columns(self.root / groups.path, groups.image, groups.column)
-        return {image.removesuffix(suffix): group for image, group in rows}
+        if groups.ids:
+            tree = self.profile.tree
+            found: dict[str, str] = {}
+            for where in (tree.train_images, tree.test_images):
+                for image_id in template.find(self.root, where, tree.id):
+                    part = re.match(groups.ids, image_id)
+                    found[image_id] = part[1] if part else image_id
+            return found
+        paths = [groups.path]
+        if groups.test_path and (self.root / groups.test_path).is_file():
+            paths.append(groups.test_path)
+        rows = [
+            row for p in paths for row in table.columns(self.root / p, groups.image, groups.column)
+        ]
+        named = [(template.match(groups.key, image), group) for image, group in rows]
+        return {fields["id"]: group for fields, group in named if fields}
+
+    def layers(self, path: Path) -> dict[str, Path]:
+        """Return the files of an image that is a folder, by name: `{"08": …/band_08.npy, …}`.
+
+        Args:
+            path: as `train_images` and `test_images` give it.
+
+        Raises:
+            DataError: images of this competition are no folders, or this one lacks its files.
+        """
+        layers = self.profile.tree.layers
+        if layers is None:
+            raise DataError(f"images of `{self.profile.slug}` are single files, not folders")
+        found = template.find(path, layers)
+        if not found:
+            raise DataError(f"no file matches `{layers}` in `{path}`")
+        return found
 
     def shape(self, path: Path) -> tuple[int, int]:
         """Return the (height, width) of an image in pixels, from its header alone.
@@ -100,16 +146,9 @@ class Data:
         Raises:
             DataError: the file cannot be opened as an image.
         """
-        import rasterio
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-                with rasterio.open(path) as image:
-                    # A planar slide is several one-band pages; all have the size of the first.
-                    return int(image.height), int(image.width)
-        except rasterio.errors.RasterioIOError as error:
-            raise DataError(f"`{path}` cannot be opened as an image: {error}") from error
+        if self.profile.tree.layers and path.is_dir():
+            path = next(iter(self.layers(path).values()))
+        return pixels.size(path)
 
     def truth(self, image_id: str) -> list[RLE]:
         """Return what is really in a train image.
@@ -119,51 +158,68 @@ class Data:
 
         Returns:
             Where the submission has one row for each image, one RLE with everything in it
-            (possibly empty). Where it has one for each instance, an RLE for each, none of them
-            empty; a pixel that two instances claim belongs to the first.
+            (possibly empty); where it has one for each class, one RLE for each (possibly empty).
+            Where it has one for each instance, an RLE for each, none of them empty; a pixel that
+            two instances claim belongs to the first, except where they may overlap.
 
         Raises:
             DataError: there is no such train image, no truth for it, or it cannot be decoded.
         """
-        path = self.root / template.fill(self.profile.tree.train_images, id=image_id)
-        if not path.is_file():
-            raise DataError(f"no train image `{image_id}`: there is no `{path}`")
-        if not (self.root / self.profile.train_table.path).is_file():
-            return self._truth_from_masks(image_id)
-        if image_id not in self._train_texts:
-            raise DataError(f"`{self.profile.train_table.path}` has no row for `{image_id}`")
+        tree, rules, labels = self.profile.tree, self.rules, self.train_rules
+        paths = self._files(tree.train_images, image_id)
+        if not paths:
+            raise DataError(
+                f"no train image `{image_id}`: no file of that id matches `{tree.train_images}` "
+                f"in `{self.root}`"
+            )
+        shape = self.shape(paths[0])
+        if (self.root / labels.path).is_file():
+            return self._truth_from_table(image_id, shape, labels)
+        if tree.train_polygons and (self.root / tree.train_polygons).is_file():
+            return truth.from_outlines(self._outlines.get(image_id, []), shape, rules)
+        masks = self._files(tree.train_masks, image_id) if tree.train_masks else []
+        if not masks:
+            raise DataError(f"no truth for `{image_id}`: no table and no masks in `{self.root}`")
+        return truth.from_masks(masks, rules)
+
+    def _truth_from_table(self, image_id: str, shape: tuple[int, int], labels: Table) -> list[RLE]:
+        texts = self._train_texts.get(image_id)
+        if texts is None:
+            if not labels.only_found:
+                raise DataError(f"`{labels.path}` has no row for `{image_id}`")
+            texts = [""] * len(self.rules.classes)
         try:
-            return decode_texts(self._train_texts[image_id], self.shape(path), self.profile)
+            return truth.decode(texts, shape, self.rules)
         except RLEError as error:
-            message = f"the truth of `{image_id}` in `{self.profile.train_table.path}` is not valid"
+            message = f"the truth of `{image_id}` in `{labels.path}` is not valid"
             raise DataError(message, problems=[str(error)]) from error
 
     @cached_property
     def _train_texts(self) -> dict[str, list[str]]:
         """The mask texts of each train image, in the table's order."""
-        train = self.profile.train_table
-        texts: dict[str, list[str]] = {}
-        for image_id, text in table.columns(self.root / train.path, train.id, train.rle):
-            texts.setdefault(image_id, []).append(text)
-        return texts
+        labels = self.train_rules
+        return truth.read_texts(self.root / labels.path, labels, self.rules)
 
-    def _truth_from_masks(self, image_id: str) -> list[RLE]:
-        import cv2
+    @cached_property
+    def _outlines(self) -> dict[str, list[truth.Outline]]:
+        tree = self.profile.tree
+        if tree.train_polygons is None:
+            return {}
+        return truth.read_polygons(self.root / tree.train_polygons, tree.polygon_type)
 
-        masks = self.profile.tree.train_masks
-        found = template.find(self.root, masks, id=image_id) if masks else {}
-        if not found:
-            raise DataError(f"no truth for `{image_id}`: no table and no masks in `{self.root}`")
-        instances = []
-        for path in found.values():
-            mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-            if mask is None:
-                raise DataError(f"`{path}` cannot be read as an image")
-            instances.append(RLE.from_mask(mask, order=self.profile.submission.order))
-        return without_overlaps(instances)
+    def _header(self, path: str) -> set[str]:
+        """Return the columns of a table; none where it is not there."""
+        return set(table.header(self.root / path)) if (self.root / path).is_file() else set()
+
+    def _files(self, where: str, image_id: str) -> list[Path]:
+        """Return the files of one image that a template describes, sorted by name."""
+        fields = template.match(self.profile.tree.id, image_id)
+        if fields is None:
+            return []
+        return sorted(template.find(self.root, where, where, **fields).values())
 
     def _images(self, images: str) -> dict[str, Path]:
-        found = template.find(self.root, images)
+        found = template.find(self.root, images, self.profile.tree.id)
         if not found:
             raise DataError(f"no file matches `{images}` in `{self.root}`", problems=self._seen())
         return found
@@ -173,27 +229,15 @@ class Data:
         if not self.root.is_dir():
             return [f"`{self.root}` is not a folder"]
         paths = (path for depth in ("*", "*/*") for path in sorted(self.root.glob(depth)))
-        return [f"found {path.relative_to(self.root)}" for path in islice(paths, 20)] or [
+        return [f"found {path.relative_to(self.root)}" for path in islice(paths, _EXAMPLES)] or [
             "the folder is empty"
         ]
 
 
 def decode_texts(texts: Sequence[str], shape: tuple[int, int], profile: Profile) -> list[RLE]:
-    """Decode the texts that a table has for one image into truth or prediction.
-
-    Args:
-        texts: the cells of its rows.
-        shape: (height, width) of the image.
-        profile: the competition's order, empty text and kind of rows.
-
-    Returns:
-        One RLE with everything, or one for each instance, as `Data.truth` says.
+    """Decode the texts that a table has for one image: `truth.decode` by a profile's rules.
 
     Raises:
         RLEError: a text is not valid.
     """
-    rules = profile.submission
-    rles = [RLE.from_text(text, shape, order=rules.order) for text in texts if text != rules.empty]
-    if rules.rows == "instances":
-        return without_overlaps(rles)
-    return rles or [RLE.empty(shape, rules.order)]
+    return truth.decode(texts, shape, profile.submission)

@@ -72,3 +72,16 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str |
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)
+
+
+def header(path: Path) -> list[str]:
+    """Return the names of a CSV file's columns, without reading on.
+
+    Raises:
+        DataError: the file is missing, or is not CSV in UTF-8.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            return next(csv.reader(file, strict=True), [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"`{path}` cannot be read as CSV: {error}") from error

@@ -9,23 +9,24 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from kagglekit import submission
 from kagglekit.competitions.data import Data
 from kagglekit.competitions.profile import Profile
 from kagglekit.errors import DataError
-from kagglekit.instances import union
+from kagglekit.rehearsal import suspect
 from kagglekit.rehearsal.stage import Test
-from kagglekit.rle import RLE
 from kagglekit.submission import Score
 from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR, WRONG_SCORE, is_refusal
 
 THREW = "Notebook Threw Exception"
 EXCEEDED = "Notebook Exceeded Allowed Compute"
+TIMEOUT = "Notebook Timeout"
 SCORED = "Succeeded"
 WRONG_ORDER = "scored, but far below what was predicted"
 
+OUT_OF_TIME = "fewer views, folds or overlap: submission.Budget walks down such a list in time"
 _TAKE_IDS = "take the ids from the test folder: Data.test_images()"
 _SHOWN = 10  # of many problems, files or connections
 
@@ -34,8 +35,6 @@ _NETWORK_ERRORS = (
     "MaxRetryError", "NameResolutionError", "LocalEntryNotFoundError", "ConnectError",
     "OfflineModeIsEnabled", "NewConnectionError", "TimeoutError", "ClientConnectorError",
 )  # fmt: skip
-Order = Literal["F", "C"]
-_ORDER_MARGIN = 0.15  # mean Dice by which the other order must win before it is called the cause
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,9 @@ def judge(
     """
     test = tests[hidden]
     foreign = tests[0].truth.keys() - tests[1].truth.keys() if hidden else set()
+    if "exceeded" in outcome:
+        says = TIMEOUT if outcome["exceeded"] == "time" else EXCEEDED
+        return Verdict(False, says, *_explain_limit(outcome))
     if not outcome["ok"]:
         died = outcome["name"] == "DeadKernelError"
         return Verdict(False, EXCEEDED if died else THREW, *explain(outcome, attempts, foreign))
@@ -106,16 +108,33 @@ def judge(
         cause, hint = (hard_coded, _TAKE_IDS) if hard_coded else (_first(refused, "\n"), "")
         return Verdict(False, SCORING_ERROR, cause, hint, None, warnings)
     score = submission.score(path, comp, data, test.truth)
-    # The truth can prove a wrong order; where the model is too weak for that, the masks' own shape.
-    cause = _wrong_order(path, comp, data, test.truth)
-    cause = cause or "\n".join(problem.removeprefix(f"{WRONG_SCORE}: ") for problem in problems)
+    cause, hint = _suspicion(path, comp, data, test, problems)
     if cause:
-        hint = f'encode with order="{comp.submission.order}"'
         return Verdict(False, WRONG_ORDER, cause, hint, score, warnings)
     empty = _empty_score(comp, data, test)
     if score.value <= empty:
         warnings += (f"an all-empty submission scores {empty:.4f} here, no less than this one",)
     return Verdict(True, SCORED, "", "", score, warnings)
+
+
+def _suspicion(
+    path: Path, comp: Profile, data: Data, test: Test, problems: Sequence[str]
+) -> tuple[str, str]:
+    """Return what is wrong with a file that is scored, and what to do about it."""
+    cause = suspect.nothing_found(path, comp, test.truth)
+    if cause:
+        return cause, "is a mask of 0 and 1 encoded, and not a probability below 1?"
+    order = f'encode with order="{comp.submission.order}"'
+    # The truth can prove a wrong order; where the model is too weak for that, the masks' own shape.
+    cause = suspect.wrong_order(path, comp, data, test.truth)
+    cause = cause or "\n".join(problem.removeprefix(f"{WRONG_SCORE}: ") for problem in problems)
+    if cause:
+        return cause, order
+    cause = suspect.wrong_size(path, comp, data, test.truth)
+    if cause:
+        return cause, "resize each mask back to its own image's size before encoding"
+    cause = suspect.differing_twins(path, comp, data, test.twins)
+    return cause, "make masks and lists anew for each image" if cause else ""
 
 
 def _first(texts: Sequence[str], between: str) -> str:
@@ -148,7 +167,7 @@ def explain(
         Cause and hint.
     """
     name, message = outcome["name"], outcome["message"]
-    place = f"cell {outcome['cell']}" + (f", `{outcome['line']}`" if outcome["line"] else "")
+    place = _place(outcome)
     told = f"{place}: {name}: {message}".removesuffix(": ")
     module = re.search(r"No module named '(\w+)'", message)
     if name in ("ModuleNotFoundError", "ImportError") and module:
@@ -186,6 +205,20 @@ def explain(
     return told, ""
 
 
+def _explain_limit(outcome: Mapping[str, Any]) -> tuple[str, str]:
+    """Say at which limit a run was stopped, and what to do about it."""
+    hints = {
+        "time": OUT_OF_TIME,
+        "memory": "read windows, not whole images, and free what one needed before the next",
+        "disk": "write what is only needed meanwhile to /tmp",
+    }
+    return f"{_place(outcome)}: {outcome['message']}", hints[outcome["exceeded"]]
+
+
+def _place(outcome: Mapping[str, Any]) -> str:
+    return f"cell {outcome['cell']}" + (f", `{outcome['line']}`" if outcome["line"] else "")
+
+
 def _speaks_of_network(message: str) -> bool:
     return bool(re.search(r"name resolution|unreachable|connect|offline|download", message, re.I))
 
@@ -203,27 +236,3 @@ def _name_hard_coded_ids(path: Path, comp: Profile, foreign: Collection[str], im
         f"there are rows of {count} of the visible test, e.g. id `{found[0]}`, which the hidden "
         f"test, with {images} other images, does not have: the ids are hard-coded"
     )
-
-
-def _wrong_order(path: Path, comp: Profile, data: Data, truth: Mapping[str, list[RLE]]) -> str:
-    """Say so if the runs fit the truth much better when read in the other order."""
-    declared = comp.submission.order
-    other: Order = "C" if declared == "F" else "F"
-    dice: dict[Order, float] = {declared: 0.0, other: 0.0}
-    images = data.test_images()
-    for image, texts in submission.read(path, comp).items():
-        shape = data.shape(images[image])
-        true = union(truth[image], shape).reorder(declared)
-        for order in dice:
-            masks = [RLE.from_text(text, shape, order=order).reorder(declared) for text in texts]
-            dice[order] += union(masks, shape).dice(true, empty=1.0) / len(truth)
-    if dice[other] < dice[declared] + _ORDER_MARGIN:
-        return ""
-    return (
-        f"the runs were counted in the wrong order: read {_WAYS[other]} (order {other!r}) they "
-        f"reach a Dice of {dice[other]:.3f}, read {_WAYS[declared]} (order {declared!r}), as this "
-        f"competition does, only {dice[declared]:.3f}"
-    )
-
-
-_WAYS = {"F": "down the columns", "C": "along the rows"}

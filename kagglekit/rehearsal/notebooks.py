@@ -1,5 +1,6 @@
 """What can be read off a notebook without running it: competition, imports, sibling."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -89,18 +90,29 @@ def slug(notebook: Path) -> str:
     return notebook.stem.replace("_", "-").lower()
 
 
-def as_ipynb(notebook: Path, folder: Path) -> Path:
-    """Return the notebook as an .ipynb file in a folder, converting a `# %%` script."""
-    target = folder / f"{notebook.stem}.ipynb"
-    if notebook.suffix == ".ipynb":
+def runnable(notebook: Path, folder: Path) -> Path:
+    """Return the file to run, in a folder: an .ipynb, also of a `# %%` script; or a plain script.
+
+    Raises:
+        RehearsalError: it is a `# %%` script, and what makes a notebook of it is missing.
+    """
+    target = folder / notebook.name
+    if notebook.suffix == ".ipynb" or not _has_cells(notebook):
         target.write_bytes(notebook.read_bytes())
         return target
+    target = target.with_suffix(".ipynb")
     try:
         import jupytext
     except ModuleNotFoundError as error:
         raise RehearsalError(
-            f"`{notebook}` is a script, and jupytext, which makes a notebook of it, is missing",
+            f"`{notebook}` is a script with cells, and jupytext, which makes a notebook of it, is "
+            "missing",
             hint="pip install 'kagglekit[build]', or give the .ipynb",
         ) from error
     jupytext.write(jupytext.read(notebook, fmt="py:percent"), target)
     return target
+
+
+def _has_cells(script: Path) -> bool:
+    """Whether a script is a notebook in `# %%` form; without a cell's mark it runs as it is."""
+    return re.search(r"^# *%%", script.read_text("utf-8"), re.MULTILINE) is not None

@@ -1,60 +1,28 @@
-"""The rehearsal: data, bundle, replica, training, visible test, hidden test, judgement, report."""
+"""The rehearsal: data, bundle, replica, training, visible test, hidden tests, judgement, report."""
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from kagglekit import competitions
-from kagglekit.competitions.profile import Profile
 from kagglekit.errors import RehearsalError
 from kagglekit.offline import bundle, check, command
 from kagglekit.offline import image as images
 from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.image import KaggleImage
-from kagglekit.rehearsal import notebooks, pictures, sandbox, stage
-from kagglekit.rehearsal.judge import explain, judge
+from kagglekit.rehearsal import fuzz, notebooks, pictures, record, sandbox, stage
+from kagglekit.rehearsal.judge import explain
+from kagglekit.rehearsal.passes import Pass, look_ahead, run_pass
+from kagglekit.rehearsal.plan import Plan, check_plan, clear
 from kagglekit.rehearsal.replica import Replica, make_replica, reachable
 from kagglekit.rehearsal.report import Report, Step, write
+from kagglekit.rehearsal.sandbox import Session
 from kagglekit.rehearsal.stage import Test
+from kagglekit.rehearsal.trial import Say, Trial, run_trial
 
-_RUNNER = Path(__file__).parent / "inside" / "runner.py"
 _OWNER = "you"  # whose datasets the rehearsed /kaggle/input shows
-
-Say = Callable[[str], None]
-Outcome = dict[str, Any]
-Attempts = tuple[dict[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What to rehearse.
-
-    Attributes:
-        notebook: the submit notebook, .ipynb or `# %%` .py; its `_train` sibling is run first.
-        comp: the competition.
-        image: name or file of the Kaggle image.
-        out: folder of the rehearsal; what an earlier one left there is replaced.
-        data: the competition's real folder; without it, images are made up.
-        trained: output of an earlier training run, to attach instead of training again.
-        attach: further folders to attach as datasets.
-        bundle: an offline bundle to use as it is; without it, `wheels/kagglekit-offline` is built.
-        minutes: how long the training notebook may train ($KAGGLEKIT_MINUTES).
-    """
-
-    notebook: Path
-    comp: Profile
-    image: str
-    out: Path
-    data: Path | None = None
-    trained: Path | None = None
-    attach: tuple[Path, ...] = ()
-    bundle: Path | None = None
-    minutes: float = 1.0
 
 
 def rehearse(plan: Plan, say: Say = print) -> Report:
@@ -71,8 +39,8 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
         KagglekitError: the rehearsal could not be carried out. A failing notebook is not an error.
     """
     image, unproved = reachable(images.load(plan.image))
-    _check(plan)
-    _clear(plan.out)
+    check_plan(plan)
+    clear(plan.out)
     report = Report(plan.comp.title, plan.notebook.name, image.name)
     if sandbox.isolation():
         report.remarks.append(
@@ -88,14 +56,9 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     trained = steps.train(replica, inputs, tests[0])
     if trained:
         inputs[notebooks.slug(notebooks.train_name(plan.notebook))] = trained
-    for hidden, test in enumerate(tests):
-        if report.failure or not all(verdict.passed for verdict in report.verdicts.values()):
-            break  # what has failed once would only fail again
-        steps.submit(replica, inputs, tests, bool(hidden))
-        verdict = report.verdicts[test.name]
-        if verdict.score:
-            path = plan.out / test.name / "submission.csv"
-            report.pictures = pictures.draw(path, plan.comp, test, verdict.score)
+    if not report.failure:
+        steps.submit(replica, inputs, tests)
+    record.write(report, steps.trials, plan.limits, plan.out / "rehearsal.json")
     write(report, plan.out / "report.html")
     return report
 
@@ -108,9 +71,10 @@ class _Steps:
     report: Report
     say: Say
     exact: bool  # whether the image's own Python is here
+    trials: dict[str, Trial] = field(default_factory=dict)
 
-    def data(self) -> tuple[Test, Test]:
-        """Make the competition trees of the two tests."""
+    def data(self) -> tuple[Test, ...]:
+        """Make the competition trees of the tests: the visible, the hidden, the odd ones."""
         plan, trees = self.plan, self.plan.out / "trees"
         with self._step("data") as told:
             if plan.data is None:
@@ -122,8 +86,10 @@ class _Steps:
                 tests = stage.from_data(plan.comp, data, trees, links=links)
                 source = "held-out labelled images"
             visible, hidden = (len(test.truth) for test in tests)
-            told(f"{visible} in the visible test, {hidden} in the hidden one, {source}")
-        return tests
+            odd = fuzz.make(plan.comp, trees, plan.fuzz)
+            more = f", {len(odd)} odd tests" if odd else ""
+            told(f"{visible} in the visible test, {hidden} in the hidden one, {source}{more}")
+        return (*tests, *odd)
 
     def bundle(self, image: KaggleImage) -> Bundle:
         """Take the given bundle after checking it, or build the one that would be uploaded."""
@@ -165,66 +131,65 @@ class _Steps:
         notebook = notebooks.sibling(self.plan.notebook)
         if self.plan.trained or notebook is None:
             return self.plan.trained
-        outcome, attempts = self._run("train", notebook, replica, self._with(inputs, test))
-        if not outcome["ok"]:
-            cause, hint = explain(outcome, attempts)
+        inputs = {**inputs, test.mount(self.plan.comp): test.tree}
+        with self._step("train") as told, self._session("train", replica, inputs) as session:
+            trial = run_trial(notebook, session, self.plan.limits, self.say)
+            self._note(trial, "train", notebook, told)
+        if not trial.outcome["ok"]:
+            cause, hint = explain(trial.outcome, trial.attempts)
             hint = f"\nhint: {hint}" if hint else ""
             self.report.failure = f"the training notebook failed in {cause}{hint}"
         return self.plan.out / "train"
 
-    def submit(
-        self, replica: Replica, inputs: Mapping[str, Path], tests: tuple[Test, Test], hidden: bool
-    ) -> None:
-        """Run the submit notebook on one of the tests and judge what it hands in."""
-        test = tests[hidden]
-        rerun = {"KAGGLE_IS_COMPETITION_RERUN": "1"} if hidden else {}
-        outcome, attempts = self._run(
-            test.name, self.plan.notebook, replica, self._with(inputs, test), rerun
-        )
-        working = self.plan.out / test.name
-        verdict = judge(outcome, attempts, working, self.plan.comp, tests, hidden)
-        self.report.verdicts[test.name] = verdict
+    def submit(self, replica: Replica, inputs: Mapping[str, Path], tests: tuple[Test, ...]) -> None:
+        """Run the submit notebook on one test after the other, as long as it passes."""
+        plan, passes = self.plan, dict[str, Pass]()
+        for test in tests:
+            with (
+                self._step(test.name) as told,
+                self._session(test.name, replica, inputs) as session,
+            ):
+                pair = (tests[0], test)
+                done = run_pass(plan.notebook, plan.comp, pair, session, plan.limits, self.say)
+                self._note(done.trial, test.name, plan.notebook, told)
+            passes[test.name] = done
+            verdict = done.verdict
+            if test is tests[1] and verdict.passed:
+                verdict, told_ahead = look_ahead(plan.comp, tests, passes, plan.limits)
+                self.report.remarks += [told_ahead] if told_ahead and verdict.passed else []
+            self.report.verdicts[test.name] = verdict
+            if verdict.score and test in tests[:2]:
+                path = session.working / "submission.csv"
+                self.report.pictures = pictures.draw(path, plan.comp, test, verdict.score)
+            if not verdict.passed:
+                return  # what has failed once would only fail again
 
-    def _with(self, inputs: Mapping[str, Path], test: Test) -> dict[str, Path]:
-        return {**inputs, f"competitions/{self.plan.comp.slug}": test.tree}
-
-    def _run(
-        self,
-        name: str,
-        notebook: Path,
-        replica: Replica,
-        inputs: Mapping[str, Path],
-        settings: Mapping[str, str] | None = None,
-    ) -> tuple[Outcome, Attempts]:
-        """Run a notebook in a fresh copy of the replica: its outcome, and connections it tried."""
+    @contextmanager
+    def _session(
+        self, name: str, replica: Replica, inputs: Mapping[str, Path]
+    ) -> Iterator[Session]:
+        """Prepare folders and a fresh copy of the replica for one run."""
         working, scratch = self.plan.out / name, self.plan.out / "scratch" / name
         working.mkdir()
         scratch.mkdir(parents=True)
-        settings = {"KAGGLEKIT_MINUTES": str(self.plan.minutes), **(settings or {})}
-        result = scratch / "result.json"
-        lines: list[str] = []
+        settings = {"KAGGLEKIT_MINUTES": str(self.plan.minutes)}
+        copy = replica.clone(scratch / "venv")
+        yield Session(inputs, working, scratch, copy.folder, settings)
+        shutil.rmtree(copy.folder)
 
-        def on_line(line: str) -> None:
-            lines.append(line)
-            if line.strip():
-                self.say(f"      | {line}")
-
-        with self._step(name) as told:
-            runnable = notebooks.as_ipynb(notebook, scratch)
-            copy = replica.clone(scratch / "venv")
-            session = sandbox.Session(inputs, working, scratch, copy.folder, settings)
-            arguments = [str(copy.executable), str(_RUNNER), str(runnable), str(result)]
-            done = sandbox.run(arguments, session, on_line)
-            shutil.rmtree(copy.folder)
-            if not result.is_file():
-                raise RehearsalError(
-                    f"the notebook runner ended with status {done.status}", problems=lines[-15:]
-                )
-            outcome: Outcome = json.loads(result.read_text())
-            result.with_suffix(".ipynb").replace(self.plan.out / f"{name}.ipynb")
-            state = "ran" if outcome["ok"] else "FAILED in"
-            told(f"{notebook.name} {state} {outcome['cells']} cells", outcome["peak_mb"])
-        return outcome, done.attempts
+    def _note(
+        self, trial: Trial, name: str, notebook: Path, told: Callable[[str, float], None]
+    ) -> None:
+        """Keep what a run leaves: its trial, and the executed notebook."""
+        self.trials[name] = trial
+        outcome, executed = trial.outcome, self.plan.out / "scratch" / name / "result.ipynb"
+        if executed.is_file():
+            executed.replace(self.plan.out / f"{name}.ipynb")
+        state = "ran" if outcome["ok"] else "FAILED in"
+        told(
+            f"{notebook.name} {state} {outcome['cells']} cells",
+            max(trial.usage.peak_mb, outcome.get("peak_mb", 0.0)),
+        )
 
     @contextmanager
     def _step(self, name: str) -> Iterator[Callable[..., None]]:
@@ -239,55 +204,3 @@ class _Steps:
             self.say(f"    {words}  ({seconds:.1f} s{memory})")
 
         yield told
-
-
-def _check(plan: Plan) -> None:
-    """Refuse what would only fail, or be lost, after minutes."""
-    given = [path for path in (plan.data, plan.trained, plan.bundle, *plan.attach) if path]
-    problems = [f"`{path}` is not a folder" for path in given if not path.is_dir()]
-    problems += [
-        f"`{path}` lies in `{plan.out}`, which is emptied first"
-        for path in given
-        if path.resolve().is_relative_to(plan.out)
-    ]
-    names = [path.name for path in plan.attach]
-    problems += [f"two datasets are called `{name}`" for name in {*names} if names.count(name) > 1]
-    if problems:
-        raise RehearsalError("this cannot be rehearsed", problems=problems)
-
-
-def _clear(out: Path) -> None:
-    """Empty the rehearsal's folder, but never one that something else wrote."""
-    marker = out / ".kagglekit-rehearsal"
-    if out.is_dir() and any(out.iterdir()) and not marker.is_file():
-        raise RehearsalError(
-            f"`{out}` exists and was not written by a rehearsal",
-            hint="give another folder as --out",
-        )
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    marker.touch()
-
-
-def default_plan(
-    notebook: Path | None,
-    competition: str | None,
-    image: str = images.DEFAULT,
-    out: Path | None = None,
-    **more: Any,
-) -> Plan:
-    """Fill in what was left out: a competition's notebook, or a notebook's competition.
-
-    Raises:
-        RehearsalError: neither follows from the other.
-        DataError: there is no profile of that competition.
-    """
-    if notebook is None:
-        comp = competitions.load(competition or "hubmap-kidney-segmentation")
-        notebook = notebooks.submit_notebook(comp.slug)
-    elif notebook.is_file():
-        comp = competitions.load(competition or notebooks.competition_of(notebook))
-    else:
-        raise RehearsalError(f"there is no notebook at `{notebook}`")
-    out = out or Path("rehearsals") / comp.slug
-    return Plan(notebook, comp, image, out.resolve(), **more)

@@ -7,16 +7,21 @@ Python only; `isolation` says which it is, and the report repeats it.
 """
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from kagglekit.rehearsal import processes
+from kagglekit.rehearsal.cgroup import make_group
+from kagglekit.rehearsal.limits import NO_LIMITS, Limits, Usage
+from kagglekit.rehearsal.meter import Meter, Tick
 
 _ENTER = Path(__file__).parent / "inside" / "enter.py"
 _WATCH = Path(__file__).parent / "inside" / "watch"
@@ -47,12 +52,12 @@ class Completed:
 
     Attributes:
         status: exit status.
-        seconds: wall time.
+        usage: what it took of time, memory and disk, and whether it was stopped for that.
         attempts: connections that were tried, as the network watch wrote them.
     """
 
     status: int
-    seconds: float
+    usage: Usage
     attempts: tuple[dict[str, str], ...]
 
 
@@ -70,7 +75,11 @@ def isolation() -> str:
 
 
 def run(
-    command: Sequence[str], session: Session, on_line: Callable[[str], None] = lambda line: None
+    command: Sequence[str],
+    session: Session,
+    on_line: Callable[[str], None] = lambda line: None,
+    limits: Limits = NO_LIMITS,
+    tick: Tick = lambda seconds, mb: None,
 ) -> Completed:
     """Run a command in a session and wait for it.
 
@@ -78,6 +87,8 @@ def run(
         command: program and arguments.
         session: what it sees.
         on_line: called with each line the command prints, without its line end.
+        limits: what it may take; at a limit, what the command has started is killed.
+        tick: called now and then with the seconds so far and the MB of RAM held.
 
     Returns:
         How it ended. A failing command is not an error here.
@@ -85,29 +96,45 @@ def run(
     scratch = session.scratch.resolve()  # the command starts in another folder
     home, log = scratch / "home", scratch / "network.jsonl"
     home.mkdir(parents=True, exist_ok=True)
-    log.unlink(missing_ok=True)
+    for old in (log, scratch / "stacks.txt"):
+        old.unlink(missing_ok=True)
     environment = _environment(session, home, log)
     if isolation() == "":
-        root = scratch / "root"
-        root.mkdir(exist_ok=True)
-        mounts = [
-            [f"/kaggle/input/{name}", str(path.resolve()), True]
-            for name, path in session.inputs.items()
-        ]
-        mounts.append(["/kaggle/working", str(session.working.resolve()), False])
-        spec = {"root": str(root), "mounts": mounts, "cwd": "/kaggle/working"}
-        command = [*_unshare(), json.dumps(spec), *command]
+        command = [*_unshare(), json.dumps(_spec(session, scratch)), *command]
     else:
         environment |= _stand_ins(session)
-    started = time.monotonic()
+    group = make_group(limits.memory) if math.isfinite(limits.memory) else None
+    if group:
+        command = group.joining(list(command))
     with subprocess.Popen(
         command, cwd=session.working, env=environment, stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
     ) as process:  # fmt: skip
-        for line in process.stdout or ():
-            on_line(line.rstrip("\n"))
-    status = process.returncode
-    return Completed(status, time.monotonic() - started, _read_attempts(log))
+        meter = Meter(process.pid, limits, session.working, group, tick)
+        meter.start()
+        try:
+            for line in process.stdout or ():
+                on_line(line.rstrip("\n"))
+            process.wait()
+        finally:
+            left = processes.descendants(process.pid)
+            usage = meter.stop()
+            processes.kill([*left, *([process.pid] if process.poll() is None else [])])
+    if group:
+        group.remove()
+    return Completed(process.returncode, usage, _read_attempts(log))
+
+
+def _spec(session: Session, scratch: Path) -> dict[str, object]:
+    """Return what `inside/enter.py` is told: the root folder, and what is shown where in it."""
+    root = scratch / "root"
+    root.mkdir(exist_ok=True)
+    mounts = [
+        [f"/kaggle/input/{name}", str(path.resolve()), True]
+        for name, path in session.inputs.items()
+    ]
+    mounts.append(["/kaggle/working", str(session.working.resolve()), False])
+    return {"root": str(root), "mounts": mounts, "cwd": "/kaggle/working"}
 
 
 def _unshare() -> list[str]:
@@ -128,6 +155,8 @@ def _environment(session: Session, home: Path, log: Path) -> dict[str, str]:
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else every kernel start warns about its debugger
         "PYTHONPATH": str(_WATCH),
         "KAGGLEKIT_WATCH": str(log),
+        "KAGGLEKIT_STACKS": str(home.with_name("stacks.txt")),
+        "MPLBACKEND": "agg",
     }
     return {**environment, **session.settings}
 

@@ -15,6 +15,7 @@ from kagglekit.competitions import fake, table, template
 from kagglekit.competitions.data import Data
 from kagglekit.competitions.profile import Profile
 from kagglekit.errors import DataError
+from kagglekit.rehearsal import twins
 from kagglekit.rle import RLE
 
 _HELD_OUT = 5  # one labelled image, or group of images, in so many plays the test
@@ -30,6 +31,9 @@ class Test:
         name: "visible" or "hidden".
         tree: the folder to mount as the competition.
         truth: per test image, its true masks: one per row of the submission.
+        twins: two ids of the same picture, whose answers must be the same; empty without such.
+        flat: whether the tree is mounted as /kaggle/input/<slug>, as in older sessions, and not as
+            /kaggle/input/competitions/<slug>.
     """
 
     __test__ = False  # not a pytest class
@@ -37,6 +41,12 @@ class Test:
     name: str
     tree: Path
     truth: dict[str, list[RLE]]
+    twins: tuple[str, ...] = ()
+    flat: bool = False
+
+    def mount(self, comp: Profile) -> str:
+        """Return where the tree is mounted, below /kaggle/input."""
+        return comp.slug if self.flat else f"competitions/{comp.slug}"
 
 
 def from_fake(comp: Profile, folder: Path, seed: int = 0) -> tuple[Test, Test]:
@@ -48,13 +58,14 @@ def from_fake(comp: Profile, folder: Path, seed: int = 0) -> tuple[Test, Test]:
         seed: the same seed gives the same trees.
 
     Returns:
-        The visible and the hidden test.
+        The visible and the hidden test; in the hidden one a picture occurs twice.
     """
-    visible, hidden = folder / "visible", folder / "hidden"
-    return (
-        Test("visible", visible, fake.make(comp, visible, seed=2 * seed, test=1)),
-        Test("hidden", hidden, fake.make(comp, hidden, seed=2 * seed + 1, test=3)),
-    )
+    made: list[Test] = []
+    for name, number, count in (("visible", 2 * seed, 1), ("hidden", 2 * seed + 1, 2)):
+        truth = fake.make(comp, folder / name, seed=number, test=count)
+        pair = twins.plant(comp, folder / name, truth) if made else ()
+        made.append(Test(name, folder / name, truth, pair))
+    return made[0], made[1]
 
 
 def from_data(comp: Profile, data: Data, folder: Path, *, links: bool = True) -> tuple[Test, Test]:
@@ -85,13 +96,11 @@ def from_data(comp: Profile, data: Data, folder: Path, *, links: bool = True) ->
         )
     visible_ids = held[:: min(_VISIBLE, len(held))]
     hidden_ids = [image for image in held if image not in visible_ids]
-    tests = (
-        Test("visible", folder / "visible", {image: data.truth(image) for image in visible_ids}),
-        Test("hidden", folder / "hidden", {image: data.truth(image) for image in hidden_ids}),
-    )
-    for test in tests:
-        _write_tree(data, test.tree, train, list(test.truth), _link if links else _copy)
-    return tests
+    made: list[Test] = []
+    for name, ids in (("visible", visible_ids), ("hidden", hidden_ids)):
+        _write_tree(data, folder / name, train, ids, _link if links else _copy)
+        made.append(Test(name, folder / name, {image: data.truth(image) for image in ids}))
+    return made[0], made[1]
 
 
 def _units(data: Data) -> list[list[str]]:

@@ -1,12 +1,15 @@
 """Run one notebook in the replica, as Kaggle does, and write down how it went.
 
 Started as `python runner.py NOTEBOOK RESULT`. Uses the image's own nbclient, whatever its version.
-RESULT is JSON: ok, cells, seconds, peak_mb (largest single process), and for a failed cell its
-number (among the code cells, from 1, as the notebook shows it in brackets), source, failing line,
-error name, message and traceback. The executed notebook is written beside it.
+RESULT is JSON: ok, cells, seconds, peak_mb (largest single process), timeline (of each code cell
+that was begun its number, start and end in seconds), and for a failed cell its number (among the
+code cells, from 1, as the notebook shows it in brackets), source, failing line, error name, message
+and traceback. The executed notebook is written beside it, and while it runs `.at` beside it says
+how far it is.
 """
 
 import json
+import os
 import re
 import resource
 import sys
@@ -25,9 +28,18 @@ class Runner(NotebookClient):
     """A notebook client that says where it is and passes on what the notebook prints."""
 
     async def async_execute_cell(self, cell, cell_index, **options):
-        """Announce the cell, then run it."""
+        """Announce the cell, then run it, and note how long it took."""
         self.at = cell_index
-        return await super().async_execute_cell(cell, cell_index, **options)
+        code = cell.cell_type == "code"
+        if code:
+            number = _count_code(self.nb.cells[: cell_index + 1])
+            self.announce(f"cell {number} of {_count_code(self.nb.cells)}")
+            self.timeline.append([number, time.monotonic() - self.started, None])
+        try:
+            return await super().async_execute_cell(cell, cell_index, **options)
+        finally:
+            if code:
+                self.timeline[-1][2] = time.monotonic() - self.started
 
     def process_message(self, message, cell, cell_index):
         """Pass on printed lines as they come: training takes minutes."""
@@ -42,8 +54,8 @@ def run(notebook, result):
     client = Runner(
         document, timeout=None, kernel_name="python3", resources={"metadata": {"path": "."}}
     )
-    client.at = -1
-    started = time.monotonic()
+    client.at, client.timeline, client.started = -1, [], time.monotonic()
+    client.announce = Path(result).with_suffix(".at").write_text
     outcome = {"ok": True}
     try:
         client.execute()
@@ -51,13 +63,17 @@ def run(notebook, result):
         outcome = _failure(document.cells[client.at])
     except DeadKernelError:
         outcome = {
-            "ok": False, "line": "", "name": "DeadKernelError", "traceback": "",
+            "ok": False,
+            "line": _last_line(document.cells[client.at].source),
+            "name": "DeadKernelError",
             "message": "the kernel died (out of memory, or a crash in native code)",
-        }  # fmt: skip
+            "traceback": "",
+        }
     if not outcome["ok"]:
         outcome["cell"] = _count_code(document.cells[: client.at + 1])
         outcome["source"] = document.cells[client.at].source
-    outcome["seconds"] = time.monotonic() - started
+    outcome["seconds"] = time.monotonic() - client.started
+    outcome["timeline"] = client.timeline
     outcome["cells"] = _count_code(document.cells)
     outcome["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     nbformat.write(document, Path(result).with_suffix(".ipynb"))
@@ -85,6 +101,17 @@ def _failing_line(traceback):
     found = re.search(r"^-+> *\d+ (.*)$", traceback, flags=re.MULTILINE)
     found = found or re.search(r"^ *(?:Cell In|File \"<ipython).*\n(.*)$", traceback, re.MULTILINE)
     return found[1].strip() if found else ""
+
+
+def _last_line(source):
+    """Return the line at which a killed kernel was, if it was asked before: inside/watch."""
+    try:
+        stacks = Path(os.environ["KAGGLEKIT_STACKS"]).read_text()
+    except (KeyError, FileNotFoundError):
+        return ""
+    found = re.findall(r'(?:ipykernel_\d+/|<ipython)[^"]*", line (\d+) in <module>', stacks)
+    lines = source.splitlines()
+    return lines[int(found[-1]) - 1].strip() if found and int(found[-1]) <= len(lines) else ""
 
 
 if __name__ == "__main__":

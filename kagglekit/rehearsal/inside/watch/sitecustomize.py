@@ -1,24 +1,34 @@
-"""The network watch: note every connection a sandboxed Python tries, and the notebook line.
+"""The network watch: note every connection a sandboxed Python tries, and the notebook's line.
 
 Python imports a module of this name at start-up when its folder is on PYTHONPATH, so child
 processes (`!pip install ...`) are watched too. Attempts go to the file `$KAGGLEKIT_WATCH`, one JSON
 object a line: host, port, and where in the notebook. On systems without namespaces
 `$KAGGLEKIT_REFUSE_NETWORK` makes the attempt fail as it would on Kaggle.
+
+Who stops the notebook at a limit sends SIGUSR2 first, and Python writes the lines that it is at to
+the file `$KAGGLEKIT_STACKS`.
 """
 
+import faulthandler
 import json
 import linecache
 import os
+import signal
 import sys
 import threading
 
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+_SCRIPT = os.environ.get("KAGGLEKIT_SCRIPT")
 
 
 def _watch(event, arguments):
     if event == "socket.getaddrinfo":
         host, port = arguments[0], arguments[1]
-    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+    elif event == "socket.gethostbyname":
+        host, port = arguments[0], ""
+    elif event in ("socket.connect", "socket.sendto", "socket.sendmsg") and isinstance(
+        arguments[1], tuple
+    ):
         host, port = arguments[1][0], arguments[1][1]
     else:
         return
@@ -36,7 +46,7 @@ def _watch(event, arguments):
 def _refuse(event):
     import socket
 
-    if event == "socket.getaddrinfo":
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
     raise OSError(101, "Network is unreachable")
 
@@ -47,7 +57,7 @@ def _notebook_line():
     for frame in (sys._getframe(2), main):
         while frame is not None:
             name = frame.f_code.co_filename
-            if "ipykernel_" in name or name.startswith("<ipython-input"):
+            if "ipykernel_" in name or name.startswith("<ipython-input") or name == _SCRIPT:
                 return linecache.getline(name, frame.f_lineno).strip()
             frame = frame.f_back
     return ""
@@ -63,3 +73,6 @@ def _command():
 
 if "KAGGLEKIT_WATCH" in os.environ:
     sys.addaudithook(_watch)
+if "KAGGLEKIT_STACKS" in os.environ:
+    _stacks = open(os.environ["KAGGLEKIT_STACKS"], "a")  # noqa: SIM115 - as long as Python runs
+    faulthandler.register(signal.SIGUSR2, _stacks)
