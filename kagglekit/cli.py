@@ -90,7 +90,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--seed", type=_natural, default=0, help="another seed gives other images (default: 0)"
     )
+    command.add_argument(
+        "--hidden", action="store_true", help="the test of the rerun: other ids, sizes and counts"
+    )
     command.set_defaults(run=_fake)
+
+    command = commands.add_parser("competitions", help="list the competitions with a profile")
+    command.set_defaults(run=_competitions)
 
     command = commands.add_parser(
         "check", help="list everything wrong with a submission.csv, and how train.csv is written"
@@ -162,9 +168,25 @@ def _fake(options: argparse.Namespace) -> int:
     from kagglekit.competitions import fake
 
     comp = competitions.load(options.competition)
-    truth = fake.make(comp, options.out, seed=options.seed)
-    count = f"{len(truth)} test image" + ("s" if len(truth) > 1 else "")
+    truth = fake.make(comp, options.out, seed=options.seed, hidden=options.hidden)
+    count = f"{len(truth)} test image" + ("s" if len(truth) != 1 else "")
     print(f"{options.out}: {comp.title}, {count}")
+    return 0
+
+
+def _competitions(options: argparse.Namespace) -> int:
+    from kagglekit import competitions
+
+    lines = [("competition", "title", "rows", "metric", "order", "hours")]
+    for slug in competitions.slugs():
+        comp = competitions.load(slug)
+        rules = comp.submission
+        metric = comp.metric.name.replace("_", " ")
+        lines.append((slug, comp.title, rules.rows, metric, rules.order, f"{comp.limits.hours:g}"))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+        print("  ".join(cells).rstrip())
     return 0
 
 
@@ -184,9 +206,11 @@ def _check(options: argparse.Namespace) -> int:
                 f"{comp.train_table.path} is not written as the profile says", problems=problems
             )
     elif options.submission is None:
+        what = (
+            f"with `{comp.train_table.path}`" if comp.train_table.path else "with a table of masks"
+        )
         raise DataError(
-            f"nothing to check: `{data.root}` has no labelled images with "
-            f"`{comp.train_table.path}`",
+            f"nothing to check: `{data.root}` has no labelled images {what}",
             hint="give a submission.csv",
         )
     if options.submission is None:

@@ -58,6 +58,8 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    images      list the Kaggle images whose versions are known\n"
         "    probe       print a cell that lists the Kaggle image it runs in, for --image FILE\n"
         "    fake        make a competition folder out of synthetic images\n"
+        "    competitions\n"
+        "                list the competitions with a profile\n"
         "    check       list everything wrong with a submission.csv, and how train.csv is written\n"
         "\n"
         "options:\n"
@@ -79,6 +81,15 @@ def test_starting_imports_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_competitions_are_listed(capsys: Output) -> None:
+    assert cli.main(["competitions"]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split() == ["competition", "title", "rows", "metric", "order", "hours"]
+    assert [line.split()[0] for line in lines] == competitions.slugs()
+    severstal = next(line for line in lines if line.startswith("severstal"))
+    assert severstal.split()[-5:] == ["classes", "mean", "dice", "F", "1"]
+
+
 class TestFake:
     def test_a_tree_is_written(self, tmp_path: Path, capsys: Output) -> None:
         out = tmp_path / "tree"
@@ -96,11 +107,18 @@ class TestFake:
         assert cli.main([*arguments, "1"]) == 0
         assert capsys.readouterr().out == f"{out}: HuBMAP - Hacking the Kidney, 2 test images\n"
 
+    def test_the_hidden_test(self, tmp_path: Path, capsys: Output) -> None:
+        out = tmp_path / "tree"
+        arguments = ["fake", "tgs-salt-identification-challenge", "--out", str(out), "--hidden"]
+        assert cli.main(arguments) == 0
+        told = f"{out}: TGS Salt Identification Challenge, 5 test images\n"
+        assert capsys.readouterr() == (told, "")
+
     def test_an_unknown_competition(self, tmp_path: Path, capsys: Output) -> None:
-        assert cli.main(["fake", "hubmap", "--out", str(tmp_path)]) == 5
+        assert cli.main(["fake", "kidney", "--out", str(tmp_path)]) == 5
         assert capsys.readouterr() == (
             "",
-            "error: no profile for competition `hubmap`\n"
+            "error: no profile for competition `kidney`\n"
             "hint: there is `hubmap-kidney-segmentation`\n",
         )
 

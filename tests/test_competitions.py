@@ -78,7 +78,7 @@ def test_unknown_slug_shows_the_nearest() -> None:
         "no profile for competition `data-science-bowl-2017`\n"
         "hint: there is `data-science-bowl-2018`"
     )
-    with pytest.raises(DataError, match=r"there is `carvana-image-masking-challenge`, `data-"):
+    with pytest.raises(DataError, match=r"there is `blood-vessel-segmentation`, `carvana-"):
         competitions.load("xyz")
 
 

@@ -239,7 +239,7 @@ class TestFilesThatAreRefused:
                 "for a time-out first",
             ),
         )
-        assert verdict.cause.startswith(f"row {len(images) + 2}, `what`: no such test image\n")
+        assert verdict.cause.endswith(f"\nrow {len(images) + 2}, `what`: no such test image")
 
     def test_many_rows(self, kidney: Tests, tmp_path: Path) -> None:
         write(tmp_path, KIDNEY, {f"{n:02}": [] for n in range(20)})

@@ -46,6 +46,42 @@ def pairs(test: stage.Test) -> dict[str, list[str]]:
     return {image: [mask.to_text() for mask in masks] for image, masks in test.truth.items()}
 
 
+SEVERSTAL = competitions.load("severstal-steel-defect-detection")
+OTHERS = [
+    SEVERSTAL,
+    SEVERSTAL.in_dialect(1),
+    *(
+        competitions.load(slug)
+        for slug in competitions.slugs()
+        if slug not in (BOWL.slug, KIDNEY.slug, SEVERSTAL.slug)
+    ),
+]
+
+
+@pytest.mark.parametrize("comp", OTHERS, ids=lambda comp: f"{comp.slug} {comp.train_table.key}")
+def test_every_kind_of_competition_can_be_split(comp: competitions.Profile, tmp_path: Path) -> None:
+    fake.make(comp, tmp_path / "real", train=24, test=1, size=(40, 52))
+    real = comp.find_data(tmp_path / "real")
+    tests = stage.from_data(comp, real, tmp_path / "made")
+    for test in tests:
+        data = comp.find_data(test.tree)
+        assert data.test_images().keys() == test.truth.keys()
+        assert not data.train_images().keys() & test.truth.keys()
+        for image, path in data.test_images().items():
+            assert data.shape(path) == real.shape(real.train_images()[image])
+            assert test.truth[image] == real.truth(image)
+        for image in data.train_images():
+            assert data.truth(image) == real.truth(image)
+        grouped = comp.groups.path if comp.groups else ""
+        texts = [
+            path.read_text()
+            for path in test.tree.iterdir()
+            if path.is_file() and path.name not in (comp.submission.sample, grouped)
+        ]
+        other = {*real.train_images()} - {*data.train_images()}
+        assert not [image for image in other if any(image in text for text in texts)]
+
+
 @pytest.mark.parametrize("name", ["bowl", "kidney"])
 def test_real_images_are_split_and_no_label_of_the_test_is_left(
     name: str, tmp_path: Path, request: pytest.FixtureRequest

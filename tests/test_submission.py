@@ -2,36 +2,19 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kagglekit import competitions, submission
-from kagglekit.competitions import template
 from kagglekit.errors import DataError, SubmissionError
 from kagglekit.rle import RLE
+from tests.submission_kinds import SHAPE, box, make_test
 
 HUBMAP = competitions.load("hubmap-kidney-segmentation")
 BOWL = competitions.load("data-science-bowl-2018")
 BOTH = pytest.mark.parametrize("comp", [HUBMAP, BOWL], ids=lambda comp: comp.slug)
-SHAPE = (20, 30)
-
-
-def make_test(root: Path, comp: competitions.Profile, *ids: str) -> competitions.Data:
-    for image_id in ids:
-        path = root / template.fill(comp.tree.test_images, id=image_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.zeros((*SHAPE, 3), np.uint8))
-    return comp.find_data(root)
-
-
-def box(y0: int, y1: int, x0: int, x1: int, order: str = "F") -> RLE:
-    mask = np.zeros(SHAPE, np.uint8)
-    mask[y0:y1, x0:x1] = 1
-    return RLE.from_mask(mask, order=order)
-
 
 A, B = box(2, 8, 3, 20), box(10, 15, 3, 9)
 
@@ -74,10 +57,10 @@ def test_header(tmp_path: Path) -> None:
 def test_every_problem_is_listed_at_once(tmp_path: Path) -> None:
     problems = check(tmp_path, HUBMAP, "a,1 2\na,\nc,1 1\nb\n")
     assert problems == [
-        "Submission Scoring Error: row 5: 1 cells, expected 2",
-        "Submission Scoring Error: row 4, `c`: no such test image",
-        "Submission Scoring Error: `b`: no row",
         "Submission Scoring Error: row 3, `a`: a second row, the first is row 2",
+        "Submission Scoring Error: row 4, `c`: no such test image",
+        "Submission Scoring Error: row 5: 1 cells, expected 2",
+        "Submission Scoring Error: `b`: no row",
     ]
 
 

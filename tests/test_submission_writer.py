@@ -1,39 +1,21 @@
 """The file is valid at every moment, whatever ends the run, and the next run goes on."""
 
+import base64
 import os
-import signal
-import subprocess
-import sys
+import zlib
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from kagglekit import competitions, submission
-from kagglekit.competitions import template
 from kagglekit.errors import DataError, RLEError, SubmissionError
 from kagglekit.rle import RLE
+from kagglekit.submission import writer as module
+from tests.submission_kinds import KINDS, SHAPE, box, make_test, some_masks
 
 HUBMAP = competitions.load("hubmap-kidney-segmentation")
 BOWL = competitions.load("data-science-bowl-2018")
 BOTH = pytest.mark.parametrize("comp", [HUBMAP, BOWL], ids=lambda comp: comp.slug)
-SHAPE = (20, 30)
-
-
-def make_test(root: Path, comp: competitions.Profile, *ids: str) -> competitions.Data:
-    for image_id in ids:
-        path = root / template.fill(comp.tree.test_images, id=image_id)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), np.zeros((*SHAPE, 3), np.uint8))
-    return comp.find_data(root)
-
-
-def box(y0: int, y1: int, x0: int, x1: int, order: str = "F") -> RLE:
-    mask = np.zeros(SHAPE, np.uint8)
-    mask[y0:y1, x0:x1] = 1
-    return RLE.from_mask(mask, order=order)
-
 
 A, B = box(2, 8, 3, 20), box(10, 15, 3, 9)
 
@@ -48,20 +30,273 @@ def test_a_valid_empty_file_exists_from_the_first_moment(tmp_path: Path, comp) -
         assert submission.validate(out, comp, data) == []
 
 
-def test_every_mask_replaces_the_file(tmp_path: Path) -> None:
-    data = make_test(tmp_path, HUBMAP, "a", "b")
+def test_the_file_follows_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [0.0]
+    monkeypatch.setattr(module, "monotonic", lambda: seconds[0])
+    data = make_test(tmp_path, HUBMAP, "a", "b", "c")
     out = tmp_path / "s.csv"
     with submission.Writer(HUBMAP, data, out) as writer:
         todo = writer.todo()
         image_id, path = next(todo)
         assert (image_id, path) == ("a", tmp_path / "test/a.tiff")
         writer["a"] = A
-        assert submission.read(out, HUBMAP) == {"a": [A.to_text()], "b": []}
-        assert [image_id for image_id, _ in todo] == ["b"]
+        assert submission.read(out, HUBMAP) == {"a": [], "b": [], "c": []}, (
+            "not within five seconds"
+        )
+        seconds[0] = 5.0
+        assert [image_id for image_id, _ in todo] == ["b", "c"]
         writer["b"] = RLE.empty(SHAPE)
+        assert submission.read(out, HUBMAP) == {"a": [A.to_text()], "b": [], "c": []}
+        writer["c"] = B
         assert submission.validate(out, HUBMAP, data) == []
+    assert submission.read(out, HUBMAP) == {"a": [A.to_text()], "b": [], "c": [B.to_text()]}
     names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
     assert names == ["s.csv"], "neither journal nor temporary file stays behind"
+
+
+def test_a_file_that_takes_long_is_replaced_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [f"{number:04}" for number in range(1000)]
+    data = make_test(tmp_path, HUBMAP, "a")
+    images = dict.fromkeys(ids, tmp_path / "test/a.tiff")
+    monkeypatch.setattr(type(data), "test_images", lambda self: images)
+    seconds, writes = [0.0], []
+
+    def write_rows(path, *rest) -> None:
+        seconds[0] += 3.0
+        writes.append(path)
+
+    monkeypatch.setattr(module, "monotonic", lambda: seconds[0])
+    monkeypatch.setattr(module, "write_rows", write_rows)
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+        for image_id, _ in writer.todo():
+            seconds[0] += 1.0
+            writer[image_id] = A
+    # One on entering, one on leaving, and one a minute between them, which is twenty times three seconds.
+    assert len(writes) == 1 + 1000 // 60 + 1
+
+
+def test_rows_stand_as_in_the_sample_where_it_knows_them(tmp_path: Path) -> None:
+    comp = KINDS["class in the key"]
+    (tmp_path / comp.submission.sample).write_text(
+        "id,predicted\nb_1,\nb_2,\ngone_1,\ngone_2,\na_1,\na_2,\n"
+    )
+    data = make_test(tmp_path, comp, "a", "b", "c")
+    with submission.Writer(comp, data, tmp_path / "s.csv") as writer:
+        assert [image_id for image_id, _ in writer.todo()] == ["b", "a", "c"]
+    keys = [line.split(",")[0] for line in (tmp_path / "s.csv").read_text().splitlines()]
+    assert keys == ["id", "b_1", "b_2", "a_1", "a_2", "c_1", "c_2"]
+
+
+SMALL = (3, 4)
+ROWS = {
+    "one row": "id,predicted\na,2 2\nb,\n",
+    "along the rows": 'img,rle_mask\na,"5 1 9 1"\nb,\n'.replace('"', ""),
+    "a sign for nothing": "record_id,encoded_pixels\na,2 2\nb,-\n",
+    "an empty run for nothing": "id,rle\na,5 1 9 1\nb,1 0\n",
+    "class in the key": "id,predicted\na_1,2 2\na_2,\nb_1,\nb_2,\n",
+    "class in a column": "id,class,predicted\na,bowel,5 1 9 1\na,stomach,\nb,bowel,\nb,stomach,\n",
+    "instances": "ImageId,EncodedPixels\na,2 2\na,7 1\nb,\n",
+    # COCO's counts of the two masks: 1 2 9 and 6 1 5, as one character each (from "0" on).
+    "predictions": "id,height,width,prediction_string\na,3,4,0 1 {129} 0 0.25 {615}\nb,3,4,\n",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_rows(tmp_path: Path, name: str) -> None:
+    comp = KINDS[name]
+    data = make_test(tmp_path, comp, "a", "b", shapes=[SMALL] * 2)
+    first, second = box(1, 3, 0, 1, shape=SMALL), box(0, 1, 2, 3, shape=SMALL)
+    masks = {"classes": [first, RLE.empty(SMALL)], "one": first.reorder("C")}.get(
+        comp.submission.rows
+    )
+    if name == "instances":
+        masks = [first, RLE.empty(SMALL), second]
+    elif name == "predictions":
+        masks = [first, (second, 0.25)]
+    with submission.Writer(comp, data, tmp_path / "s.csv") as writer:
+        assert submission.validate(writer.path, comp, data) == [], "all empty"
+        writer["a"] = masks
+    wanted = ROWS[name]
+    for counts in ("129", "615"):
+        packed = base64.b64encode(zlib.compress(counts.encode(), 9)).decode()
+        wanted = wanted.replace(f"{{{counts}}}", packed)
+    assert writer.path.read_text() == wanted
+    assert submission.validate(writer.path, comp, data) == []
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
+    comp = KINDS[name]
+    data = make_test(tmp_path, comp, "a", "b")
+    truth = {"a": some_masks(comp), "b": some_masks(comp)[::-1]}
+    with submission.Writer(comp, data, tmp_path / "s.csv") as writer:
+        for image_id, _ in writer.todo():
+            writer[image_id] = truth[image_id]
+    assert submission.read_truth(tmp_path / "s.csv", comp, data) == truth
+    submission.write_truth(tmp_path / "truth.csv", comp, truth, data)
+    assert (tmp_path / "truth.csv").read_text() == (tmp_path / "s.csv").read_text()
+
+
+def test_masks_that_do_not_fit_the_kind_of_rows(tmp_path: Path) -> None:
+    comp = KINDS["class in the key"]
+    with submission.Writer(
+        comp, make_test(tmp_path / "1", comp, "a"), tmp_path / "1.csv"
+    ) as writer:
+        with pytest.raises(SubmissionError) as caught:
+            writer["a"] = A
+        assert str(caught.value) == (
+            "`a`: 1 masks for 2 classes (1, 2)\n"
+            "hint: give one for each, in this order; RLE.empty(shape) where there is nothing"
+        )
+    comp = KINDS["predictions"]
+    with submission.Writer(
+        comp, make_test(tmp_path / "2", comp, "a"), tmp_path / "2.csv"
+    ) as writer:
+        with pytest.raises(
+            SubmissionError, match=r"^`a`: a confidence is 1.5: expected a number from 0 to 1$"
+        ):
+            writer["a"] = [(A, 1.5)]
+        with pytest.raises(
+            SubmissionError, match=r"^`a`: expected an RLE or a list of them, got ndarray\n"
+        ):
+            writer["a"] = [(A.to_mask(), 0.5)]
+
+
+# Images that fail
+
+
+def damage(data: competitions.Data, *ids: str) -> None:
+    for image_id in ids:
+        data.test_images()[image_id].write_bytes(b"II*")
+
+
+def test_of_twenty_images_three_are_damaged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ids = [f"{number:02}" for number in range(20)]
+    data = make_test(tmp_path, HUBMAP, *ids)
+    damage(data, "03", "11", "19")
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+        assert sum(writer.pixels().values()) == 17 * 20 * 30
+        for image_id, _ in writer.todo():
+            with writer.attempt(image_id):
+                writer[image_id] = A
+    wanted = {image_id: [] if image_id in ("03", "11", "19") else [A.to_text()] for image_id in ids}
+    assert submission.read(writer.path, HUBMAP) == wanted
+    assert submission.validate(writer.path, HUBMAP, data) == []
+    where = tmp_path / "test/03.tiff"
+    reason = f"DataError: `{where}` cannot be opened as an image: "
+    assert list(writer.failed) == ["03", "11", "19"]
+    assert writer.failed["03"].startswith(reason)
+    *_, count, failed, first, second, third = capsys.readouterr().out.splitlines()
+    assert [count, failed] == ["s.csv: masks for 17 of 20 images", "3 failed, see s.log:"]
+    assert first == f"  `03`: {writer.failed['03']}"
+    assert (second[:6], third[:6]) == ("  `11`", "  `19`")
+    log = writer.log.read_text()
+    assert log.count("Traceback (most recent call last)") >= 3
+    assert log.startswith("`03`\n")
+    # The next run tries those again, and only those; its log has only what fails then.
+    make_test(tmp_path, HUBMAP, "03", "19")
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+        assert [image_id for image_id, _ in writer.todo()] == ["03", "11", "19"]
+        writer["03"] = writer["19"] = A
+        with writer.attempt("11"):
+            raise MemoryError
+    assert writer.log.read_text().startswith("`11`\nTraceback")
+    assert writer.failed == {"11": "MemoryError"}
+    assert submission.read(writer.path, HUBMAP) == wanted | {
+        "03": [A.to_text()],
+        "19": [A.to_text()],
+    }
+
+
+def test_strict_stops_at_the_first_one(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b", "c")
+
+    def run() -> None:
+        with submission.Writer(HUBMAP, data, tmp_path / "s.csv", on_error="raise") as writer:
+            for image_id, _ in writer.todo():
+                with writer.attempt(image_id):
+                    writer[image_id] = A if image_id != "b" else A.to_mask()
+
+    with pytest.raises(SubmissionError, match=r"^`b`: expected an RLE") as caught:
+        run()
+    assert caught.value.__notes__ == ["this was image `b`"]
+    texts = submission.read(tmp_path / "s.csv", HUBMAP)
+    assert texts == {"a": [A.to_text()], "b": [], "c": []}
+    assert not (tmp_path / "s.log").exists()
+
+
+def test_all_fail_and_that_is_told(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+
+    def run() -> None:
+        with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+            for image_id, _ in writer.todo():
+                with writer.attempt(image_id):
+                    raise KeyError(image_id)
+
+    with pytest.raises(SubmissionError) as caught:
+        run()
+    assert str(caught.value) == (
+        "every image failed, 2 of 2: that is no bad image; what is in the file is valid, and empty\n"
+        "  - `a`: KeyError: 'a'\n"
+        "  - `b`: KeyError: 'b'\n"
+        f"hint: `{tmp_path / 's.log'}` has the tracebacks"
+    )
+    assert submission.validate(tmp_path / "s.csv", HUBMAP, data) == []
+
+
+def test_an_error_after_the_masks_leaves_them(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+        with writer.attempt("a"):
+            writer["a"] = A
+            raise ValueError("a plot of it\nfailed")
+        writer["b"] = B
+    assert writer.failed == {"a": "ValueError: a plot of it"}
+    assert submission.read(writer.path, HUBMAP) == {"a": [A.to_text()], "b": [B.to_text()]}
+
+
+def test_what_attempt_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+        with (
+            pytest.raises(SubmissionError, match=r"^`c` is not a test image: 2 are known\n"),
+            writer.attempt("c"),
+        ):
+            pass
+        with pytest.raises(KeyboardInterrupt), writer.attempt("a"):
+            raise KeyboardInterrupt
+        with monkeypatch.context() as patch:
+
+            def full(self, *texts) -> None:
+                raise OSError("disk full")
+
+            patch.setattr(module.Journal, "append", full)
+            with pytest.raises(OSError, match=r"^disk full\n"), writer.attempt("a"):
+                writer["a"] = A
+        writer["a"] = A
+        with writer.attempt("b"):
+            raise OSError("this one's file alone")
+    assert writer.failed == {"b": "OSError: this one's file alone"}
+
+
+def test_on_error_is_one_of_two(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a")
+    with pytest.raises(ValueError, match=r"^on_error='skip': expected 'empty' or 'raise'$"):
+        submission.Writer(HUBMAP, data, on_error="skip")
+
+
+def test_the_size_of_a_damaged_image_is_left_open(tmp_path: Path) -> None:
+    comp = KINDS["predictions"]
+    data = make_test(tmp_path, comp, "a", "b")
+    damage(data, "b")
+    with submission.Writer(comp, data, tmp_path / "s.csv") as writer:
+        assert writer.path.read_text() == "id,height,width,prediction_string\na,20,30,\nb,0,0,\n"
+        assert submission.validate(writer.path, comp, data) == []
 
 
 def test_rows_of_instances_and_of_unions(tmp_path: Path) -> None:
@@ -112,7 +347,7 @@ def test_what_the_writer_refuses(tmp_path: Path) -> None:
         with pytest.raises(SubmissionError) as caught:
             writer["abc"] = [A, B, box(7, 11, 3, 4)]
         assert str(caught.value) == (
-            "`abc`: instances 0 and 2 share pixels, which `data-science-bowl-2018` refuses\n"
+            "`abc`: instances 0 and 2 share pixels, which the competition refuses\n"
             "hint: give each pixel to one instance: kagglekit.instances.without_overlaps(masks)"
         )
         with pytest.raises(SubmissionError) as caught:
@@ -139,63 +374,27 @@ def test_a_write_that_fails_leaves_the_last_good_file(tmp_path: Path, monkeypatc
         writer["a"] = A
         before = out.read_bytes()
 
-        calls = []
+        for at in range(1, 4):  # the journal's, the file's, its rename
+            calls = []
 
-        def full_at_second_call(_: int) -> None:  # the first is the journal's
-            calls.append(1)
-            if len(calls) == 2:
-                raise OSError("disk full")
+            def full(*_, calls=calls, at=at) -> None:
+                calls.append(1)
+                if len(calls) == at:
+                    raise OSError("disk full")
 
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "fsync", full_at_second_call)
-            with pytest.raises(OSError, match=r"^disk full$"):
-                writer["b"] = B
-        assert out.read_bytes() == before
-        assert submission.validate(out, HUBMAP, data) == []
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from kagglekit import competitions, submission
-from kagglekit.rle import RLE
-
-slug, root, out, moment = sys.argv[1:]
-comp = competitions.load(slug)
-moments = iter(range(1000))
-
-def tick(function):
-    def counted(*args):
-        if next(moments) == int(moment):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args)
-    return counted
-
-os.fsync, Path.replace = tick(os.fsync), tick(Path.replace)
-with submission.Writer(comp, comp.find_data(root), out) as writer:
-    for number, (image_id, _) in enumerate(writer.todo()):
-        writer[image_id] = RLE.from_text(f"{ord(image_id)} 5", (20, 30))
-"""
-
-
-@pytest.mark.parametrize("moment", [1, 2, 3, 4, 7])
-def test_killed_at_any_moment_the_next_run_ends_the_same(tmp_path: Path, moment: int) -> None:
-    # 0 and 1 write and rename the empty file; 2 journals `a`, 3 writes and 4 renames; 5 is `b`.
-    data = make_test(tmp_path / "tree", BOWL, "a", "b", "c")
-    out = tmp_path / "s.csv"
-    out.write_text("ImageId,EncodedPixels\na,1 1\n")  # from an earlier day: not to be trusted
-    command = [sys.executable, "-c", KILLED, BOWL.slug, str(tmp_path / "tree"), str(out)]
-    died = subprocess.run([*command, str(moment)], capture_output=True, check=False)
-    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
-    if moment > 1:
-        assert submission.validate(out, BOWL, data) == []
-    with submission.Writer(BOWL, data, out) as writer:
-        todo = [image_id for image_id, _ in writer.todo()]
-        assert "".join(todo) == {1: "abc", 2: "bc", 3: "bc", 4: "bc", 7: "c"}[moment]
-        for image_id in todo:
-            writer[image_id] = RLE.from_text(f"{ord(image_id)} 5", SHAPE)
-    assert out.read_text() == "ImageId,EncodedPixels\na,97 5\nb,98 5\nc,99 5\n"
-    assert not writer.journal.exists()
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "fsync", full)
+                patch.setattr(Path, "replace", full)
+                patch.setattr(module, "_SECONDS", 0.0)
+                patch.setattr(module, "_SHARE", 0)
+                with pytest.raises(OSError, match=r"^disk full$"):
+                    writer["b"] = B
+            assert out.read_bytes() == before, at
+            assert submission.validate(out, HUBMAP, data) == []
+            assert not list(tmp_path.glob("*.tmp")) + list(tmp_path.glob(".*.tmp")), (
+                "half a file stays"
+            )
+    assert submission.read(out, HUBMAP) == {"a": [A.to_text()], "b": [B.to_text()]}
 
 
 def test_a_journal_with_a_torn_line_and_a_gone_image(tmp_path: Path) -> None:

@@ -10,8 +10,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kagglekit.competitions import pixels, table, template, truth
+from kagglekit.competitions import pixels, table, template
 from kagglekit.competitions.rules import SubmissionRules, Table
+from kagglekit.competitions.truth import (
+    Outline,
+    decode,
+    from_masks,
+    from_outlines,
+    read_polygons,
+    read_texts,
+)
 from kagglekit.errors import DataError, RLEError
 from kagglekit.rle import RLE
 
@@ -97,6 +105,27 @@ class Data:
         """
         return self._images(self.profile.tree.test_images)
 
+    def as_test(self, path: Path) -> str:
+        """Return where a train image would lie in the tree if it were a test image.
+
+        Args:
+            path: as `train_images` gives it.
+
+        Raises:
+            DataError: it is no train image.
+        """
+        tree = self.profile.tree
+        inside = path.relative_to(self.root).as_posix()
+        fields = template.match(tree.train_images.removesuffix("/"), inside)
+        if fields is None:
+            raise DataError(f"`{path}` is no train image: it does not match `{tree.train_images}`")
+        return template.fill(tree.test_images, **fields)
+
+    def mask_files(self, image_id: str) -> list[Path]:
+        """Return the files of a train image's masks, sorted by name; none where it has none."""
+        masks = self.profile.tree.train_masks
+        return self._files(masks, image_id) if masks else []
+
     def groups(self) -> dict[str, str]:
         """Return the group (e.g. the patient) of each image that the profile's rule tells.
 
@@ -176,36 +205,42 @@ class Data:
         if (self.root / labels.path).is_file():
             return self._truth_from_table(image_id, shape, labels)
         if tree.train_polygons and (self.root / tree.train_polygons).is_file():
-            return truth.from_outlines(self._outlines.get(image_id, []), shape, rules)
-        masks = self._files(tree.train_masks, image_id) if tree.train_masks else []
+            return from_outlines(self._outlines.get(image_id, []), shape, rules)
+        masks = self.mask_files(image_id)
         if not masks:
             raise DataError(f"no truth for `{image_id}`: no table and no masks in `{self.root}`")
-        return truth.from_masks(masks, rules)
+        return from_masks(masks, rules)
 
     def _truth_from_table(self, image_id: str, shape: tuple[int, int], labels: Table) -> list[RLE]:
-        texts = self._train_texts.get(image_id)
+        texts = self.train_texts.get(image_id)
         if texts is None:
             if not labels.only_found:
                 raise DataError(f"`{labels.path}` has no row for `{image_id}`")
             texts = [""] * len(self.rules.classes)
         try:
-            return truth.decode(texts, shape, self.rules)
+            return decode(texts, shape, self.rules)
         except RLEError as error:
             message = f"the truth of `{image_id}` in `{labels.path}` is not valid"
             raise DataError(message, problems=[str(error)]) from error
 
     @cached_property
-    def _train_texts(self) -> dict[str, list[str]]:
-        """The mask texts of each train image, in the table's order."""
+    def train_texts(self) -> dict[str, list[str]]:
+        """The cells of each train image, by id, in the table's order or that of the classes.
+
+        Raises:
+            DataError: there is no train table, or it cannot be read.
+        """
         labels = self.train_rules
-        return truth.read_texts(self.root / labels.path, labels, self.rules)
+        if not labels.path:
+            raise DataError(f"`{self.profile.slug}` has no table of train masks")
+        return read_texts(self.root / labels.path, labels, self.rules)
 
     @cached_property
-    def _outlines(self) -> dict[str, list[truth.Outline]]:
+    def _outlines(self) -> dict[str, list[Outline]]:
         tree = self.profile.tree
         if tree.train_polygons is None:
             return {}
-        return truth.read_polygons(self.root / tree.train_polygons, tree.polygon_type)
+        return read_polygons(self.root / tree.train_polygons, tree.polygon_type)
 
     def _header(self, path: str) -> set[str]:
         """Return the columns of a table; none where it is not there."""
@@ -240,4 +275,4 @@ def decode_texts(texts: Sequence[str], shape: tuple[int, int], profile: Profile)
     Raises:
         RLEError: a text is not valid.
     """
-    return truth.decode(texts, shape, profile.submission)
+    return decode(texts, shape, profile.submission)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kagglekit.competitions import header
 from kagglekit.errors import DataError
 
 
@@ -21,6 +22,12 @@ def size(path: Path) -> tuple[int, int]:
     if path.suffix == ".npy":
         height, width = _array(path).shape[:2]
         return int(height), int(width)
+    try:
+        known = header.read_size(path)
+    except OSError as error:
+        raise DataError(f"`{path}` cannot be opened as an image: {error}") from error
+    if known:
+        return known
     with _opened(path) as image:
         # A planar slide is several one-band pages; all have the size of the first.
         return int(image.height), int(image.width)

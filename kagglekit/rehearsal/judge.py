@@ -147,7 +147,7 @@ def _empty_score(comp: Profile, data: Data, test: Test) -> float:
     """Return what a submission with nothing in it scores."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "submission.csv")
-        submission.write_truth(path, comp, {image: [] for image in test.truth})
+        submission.write_truth(path, comp, {image: [] for image in test.truth}, data)
         return submission.score(path, comp, data, test.truth).value
 
 

@@ -5,6 +5,7 @@ what it meets when it is submitted. Both come from made-up images, or from a rea
 labelled ones: some of those play the test, and their labels are kept out of the tree.
 """
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from kagglekit.competitions import fake, table, template
 from kagglekit.competitions.data import Data
 from kagglekit.competitions.profile import Profile
+from kagglekit.competitions.sample import write_sample
 from kagglekit.errors import DataError
 from kagglekit.rehearsal import twins
 from kagglekit.rle import RLE
@@ -107,7 +109,8 @@ def _units(data: Data) -> list[list[str]]:
     """Return the labelled images as units that must not be split: by group, else one by one."""
     images = list(data.train_images())
     groups = data.profile.groups
-    if groups is None or not (data.root / groups.path).is_file():
+    lost = groups and groups.path and not (data.root / groups.path).is_file()
+    if groups is None or groups.split or lost:
         return [[image] for image in images]
     group_of = data.groups()
     units: dict[str, list[str]] = {}
@@ -124,28 +127,32 @@ def _write_tree(
     place: Callable[[Path, Path], None],
 ) -> None:
     """Write a tree of the same form with these train and test images."""
-    layout, rules = data.profile.tree, data.profile.submission
-    images = data.train_images()
-    links = {template.fill(layout.train_images, id=image): images[image] for image in train}
-    links |= {template.fill(layout.test_images, id=image): images[image] for image in test}
-    if layout.train_masks:
-        for image in train:
-            for instance, path in template.find(data.root, layout.train_masks, id=image).items():
-                links[template.fill(layout.train_masks, id=image, instance=instance)] = path
-    written = {data.profile.train_table.path, rules.sample}
+    images, labels = data.train_images(), data.train_rules
+    links = {images[image].relative_to(data.root).as_posix(): images[image] for image in train}
+    links |= {data.as_test(images[image]): images[image] for image in test}
+    for image in train:
+        links |= {path.relative_to(data.root).as_posix(): path for path in data.mask_files(image)}
+    outlines = data.profile.tree.train_polygons
+    written = {labels.path, data.rules.sample, outlines}
     for path in data.root.iterdir():
         if path.is_file() and path.name not in written and path.suffix not in _PACKED:
             links[path.name] = path
     for name, path in links.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        place(path, out / name)
-    empty_rows = [(image, rules.empty) for image in test]
-    table.write_table(out / rules.sample, (rules.id, rules.rle), empty_rows)
-    labels = data.profile.train_table
+        # Of an image's folder only the layers: beside them may lie its mask.
+        for file in data.layers(path).values() if path.is_dir() else [path]:
+            target = out / name / file.name if path.is_dir() else out / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            place(file, target)
+    write_sample(out, data.rules, {image: data.shape(images[image]) for image in test})
+    if outlines and (data.root / outlines).is_file():
+        lines = (data.root / outlines).read_text("utf-8").splitlines(keepends=True)
+        known_lines = [line for line in lines if json.loads(line)["id"] in train]
+        (out / outlines).write_text("".join(known_lines), "utf-8")
     if (data.root / labels.path).is_file():
         header, rows = table.read_table(data.root / labels.path)
         column, known = header.index(labels.id), set(train)
-        kept = [row for row in rows if row and row[column] in known]
+        keys = [template.match(labels.key, row[column]) if row else None for row in rows]
+        kept = [row for row, key in zip(rows, keys, strict=True) if key and key["id"] in known]
         table.write_table(out / labels.path, header, kept)
 
 

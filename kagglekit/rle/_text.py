@@ -52,7 +52,7 @@ def _read(text: str, pixels: int, base: int) -> Runs | None:
     if not text.isascii():
         return None
     codes = np.frombuffer(text.encode("ascii"), np.uint8)
-    kernel = compiled("read_pairs", 3 * len(text))
+    kernel = compiled("read_pairs", 12 * len(text))
     if kernel is not None:
         count, starts, lengths = kernel(codes, pixels, base)
         return None if count < 0 else (starts[:count], lengths[:count])

@@ -1,24 +1,36 @@
 """Whether the competition would accept a submission, and every reason why not."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 from kagglekit.competitions import Data, Profile, table
 from kagglekit.errors import DataError, RLEError
 from kagglekit.instances import find_overlap
 from kagglekit.rle import RLE, Detection, detect
+from kagglekit.submission.cell import read_cell
+from kagglekit.submission.rows import Cells, Place, expected_places
 
 NOT_FOUND = "Submission CSV Not Found"
 SCORING_ERROR = "Submission Scoring Error"
 WRONG_SCORE = "Accepted, but with a score near zero"
 
+_LOOKED_AT = 256  # masks that say in which order a file is written; more would say no more
+_ANY_SIZE = (1 << 30, 1 << 30)  # of an image that cannot be read: its mask may lie anywhere
+
+_Shape: TypeAlias = tuple[int, int]
+_Look: TypeAlias = Callable[[str, _Shape], None]
+
 
 def validate(path: Path | str, comp: Profile, data: Data) -> list[str]:
     """List everything for which the competition would refuse a submission.
 
-    What it would accept is listed too where it costs as much: masks whose pixels are counted in
-    the wrong direction, or from 0.
+    What it would accept and score near zero is listed where nothing else is wrong: masks whose
+    pixels are counted in the wrong direction, or from 0.
+
+    Rows may stand in any order and blank lines between them, as far as the competition cares. The
+    bounds of a mask are not checked where its image cannot be read.
 
     Args:
         path: the CSV file.
@@ -26,48 +38,29 @@ def validate(path: Path | str, comp: Profile, data: Data) -> list[str]:
         data: its folder; the test images that lie there are the ids that must be in the file.
 
     Returns:
-        One line for each problem, none when there is none. A line begins with what Kaggle would
-        show, and names the row (the header is row 1) and the id.
+        One line for each problem, none when there is none: those of single rows, of instances
+        beside each other, of rows that are missing. A line begins with what Kaggle would show,
+        and names the row (the header is row 1) and the id.
 
     Raises:
-        DataError: the folder has no test images, or one cannot be opened.
+        DataError: the folder has no test images.
     """
     path = Path(path)
     images = data.test_images()
     if not path.is_file():
         return [f"{NOT_FOUND}: there is no `{path}`"]
+    sample = _Sample(len(images))
+    rows = table.iter_rows(path)
     try:
-        header, cells = table.read_table(path)
+        header, expected = next(rows, []), list(data.rules.columns)
+        if header != expected:
+            return [f"{SCORING_ERROR}: row 1: the columns are {header}, expected {expected}"]
+        problems = list(_problems(rows, images, data, sample.look))
     except DataError as error:
         return [f"{SCORING_ERROR}: {error}"]
-    expected = [comp.submission.id, comp.submission.rle]
-    if header != expected:
-        return [f"{SCORING_ERROR}: row 1: the columns are {header}, expected {expected}"]
-
-    problems = []
-    rows: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
-    for number, row in enumerate(cells, 2):
-        if len(row) == 2:
-            rows[row[0]].append((number, row[1]))
-        else:
-            problems.append(f"row {number}: {len(row)} cells, expected 2")
-    problems += [
-        f"row {number}, `{image_id}`: no such test image"
-        for image_id in rows
-        if image_id not in images
-        for number, _ in rows[image_id]
-    ]
-    problems += [f"`{image_id}`: no row" for image_id in images if image_id not in rows]
-    texts, shapes = [], []
-    for image_id in images:
-        if image_id in rows:
-            shape = data.shape(images[image_id])
-            problems += _check_image(image_id, rows[image_id], shape, comp)
-            texts += [text for _, text in rows[image_id]]
-            shapes += [shape] * len(rows[image_id])
     if problems:
         return [f"{SCORING_ERROR}: {problem}" for problem in problems]
-    return [f"{WRONG_SCORE}: {why}" for why in _disagrees(detect(texts, shapes), comp)]
+    return [f"{WRONG_SCORE}: {why}" for why in _disagrees(sample.detect(), comp)]
 
 
 def is_refusal(problem: str) -> bool:
@@ -90,10 +83,13 @@ def validate_train_table(data: Data) -> tuple[Detection, list[str]]:
     Raises:
         DataError: there is no train table, or it cannot be read.
     """
-    labels, images = data.profile.train_table, data.train_images()
-    sizes = {image_id: data.shape(path) for image_id, path in images.items()}
-    cells = table.columns(data.root / labels.path, labels.id, labels.rle)
-    known = [(text, sizes[image_id]) for image_id, text in cells if image_id in sizes]
+    sizes = {image_id: data.shape(path) for image_id, path in data.train_images().items()}
+    known = [
+        (text, sizes[image_id])
+        for image_id, texts in data.train_texts.items()
+        for text in texts
+        if image_id in sizes and text not in ("", data.rules.empty)
+    ]
     found = detect([text for text, _ in known], [shape for _, shape in known])
     return found, _disagrees(found, data.profile)
 
@@ -112,30 +108,109 @@ def _disagrees(found: Detection, comp: Profile) -> list[str]:
     return lines
 
 
-def _check_image(
-    image_id: str, rows: list[tuple[int, str]], shape: tuple[int, int], comp: Profile
+class _Sample:
+    """Some masks from all over a file, to tell in which order it is written."""
+
+    def __init__(self, images: int) -> None:
+        self._every = 1 + images // _LOOKED_AT
+        self._seen = 0
+        self._texts: list[str] = []
+        self._shapes: list[_Shape] = []
+
+    def look(self, text: str, shape: _Shape) -> None:
+        """Take notice of a mask."""
+        if self._seen % self._every == 0:
+            self._texts.append(text)
+            self._shapes.append(shape)
+        self._seen += 1
+
+    def detect(self) -> Detection:
+        """Find the order and base of the masks."""
+        return detect(self._texts, self._shapes)
+
+
+def _problems(
+    rows: Iterable[list[str]], images: dict[str, Path], data: Data, look: _Look
 ) -> Iterator[str]:
-    """Yield the problems of one image's rows."""
-    rules = comp.submission
-    if rules.rows == "one":
-        for number, _ in rows[1:]:
-            yield f"row {number}, `{image_id}`: a second row, the first is row {rows[0][0]}"
-    elif len(rows) > 1:
-        for number, text in rows:
-            if text == rules.empty:
-                yield f"row {number}, `{image_id}`: an empty row beside others"
-    masks, numbers = [], []
-    for number, text in rows:
-        if text == rules.empty:
+    """Yield what is wrong with the rows after the header; show `look` each mask that is sound."""
+    rules = data.rules
+    cells_of, places = Cells(rules), expected_places(rules, images)
+    several = rules.rows == "instances" and rules.encoding != "coco"
+    first: dict[Place, int] = {}
+    found: defaultdict[str, list[tuple[int, list[RLE]]]] = defaultdict(list)
+    sizes: dict[str, _Shape | None] = {}
+    for number, row in enumerate(rows, 2):
+        if not row:
             continue
+        if len(row) != len(rules.columns):
+            yield f"row {number}: {len(row)} cells, expected {len(rules.columns)}"
+            continue
+        place, size, text = cells_of(row)
+        where = f"row {number}, {place}"
+        if place not in places:
+            yield f"{where}: no such test image" + (" and class" if rules.classes else "")
+            continue
+        if first.setdefault(place, number) != number and not several:
+            yield f"{where}: a second row, the first is row {first[place]}"
+        image_id = places[place]
+        if image_id not in sizes:
+            sizes[image_id] = _size_of(images[image_id], data)
+        shape = sizes[image_id]
+        if size and shape and not _is_size(size, shape):
+            yield (
+                f"{where}: the size is {size[0]} × {size[1]} (height × width), "
+                f"the image has {shape[0]} × {shape[1]}"
+            )
         try:
-            mask = RLE.from_text(text, shape, order=rules.order)
+            masks = read_cell(text, shape or _ANY_SIZE, rules)
         except RLEError as error:
-            yield f"row {number}, `{image_id}`: {error}"
+            yield f"{where}: {error}"
+            continue
+        if several:
+            found[image_id].append((number, masks))
+        if shape and rules.encoding == "runs" and any(mask.area for mask in masks):
+            look(text, shape)
+    for image_id, instances in found.items():
+        yield from _check_instances(image_id, instances)
+    yield from (f"{place}: no row" for place in places if place not in first)
+
+
+def _size_of(path: Path, data: Data) -> _Shape | None:
+    try:
+        return data.shape(path)
+    except DataError:
+        return None
+
+
+def _is_size(cells: tuple[str, ...], shape: _Shape) -> bool:
+    """Whether cells hold the (height, width) of an image."""
+    return all(
+        cell.strip().isdecimal() and int(cell) == side
+        for cell, side in zip(cells, shape, strict=True)
+    )
+
+
+def _check_instances(image_id: str, rows: list[tuple[int, list[RLE]]]) -> Iterator[str]:
+    """Yield the problems of one image's rows beside each other."""
+    if len(rows) > 1:
+        for number, masks in rows:
+            if not masks:
+                yield f"row {number}, `{image_id}`: an empty row beside others"
+    numbers = [number for number, masks in rows for _ in masks]
+    for first, second in _overlaps([mask for _, masks in rows for mask in masks]):
+        yield (
+            f"row {numbers[second]}, `{image_id}`: overlaps the instance in row {numbers[first]}"
+        )
+
+
+def _overlaps(masks: list[RLE]) -> Iterator[tuple[int, int]]:
+    """Yield the place of each mask that shares pixels with an earlier sound one, after that's."""
+    if find_overlap(masks) is None:
+        return
+    sound: list[int] = []
+    for place, mask in enumerate(masks):
+        clash = find_overlap([*(masks[before] for before in sound), mask])
+        if clash is None:
+            sound.append(place)
         else:
-            masks.append(mask)
-            numbers.append(number)
-    clash = find_overlap(masks) if rules.rows == "instances" else None
-    if clash:
-        first, second = (numbers[place] for place in clash)
-        yield f"row {second}, `{image_id}`: overlaps the instance in row {first}"
+            yield sound[clash[0]], place

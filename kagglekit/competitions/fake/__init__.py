@@ -7,16 +7,22 @@ and for everyone who wants to run a notebook before the gigabytes have arrived.
 from pathlib import Path
 
 from kagglekit.competitions.fake.bowl import make_bowl
+from kagglekit.competitions.fake.gallery import FAMILIES, make_gallery
 from kagglekit.competitions.fake.kidney import make_kidney
 from kagglekit.competitions.profile import Profile
 from kagglekit.errors import DataError
 from kagglekit.rle import RLE
 
 _MAKERS = {
+    **dict.fromkeys(FAMILIES, (make_gallery, 8, 3)),
     "hubmap-kidney-segmentation": (make_kidney, 4, 1),
     "data-science-bowl-2018": (make_bowl, 20, 5),
+    "vesuvius-challenge-ink-detection": (make_gallery, 3, 2),
 }
 """Who draws a competition, and how many train and test images by default."""
+
+_HIDDEN = 1_000_000
+"""Added to the seed of a hidden test, which so has nothing in common with the visible one."""
 
 
 def make(
@@ -27,6 +33,7 @@ def make(
     train: int | None = None,
     test: int | None = None,
     size: tuple[int, int] | None = None,
+    hidden: bool = False,
 ) -> dict[str, list[RLE]]:
     """Write a synthetic tree of a competition.
 
@@ -41,6 +48,9 @@ def make(
         test: how many test images.
         size: about this (height, width) in pixels, each side of an image up to 15 % off;
             by default the sizes of the competition (for whole slides, a thumbnail of them).
+        hidden: the tree of the rerun: other ids than the visible one of the same seed, two more
+            test images, among them one with nothing in it and, where the competition's sizes
+            differ, odd, tiny and narrow ones; no tables of groups and no second copy of the truth.
 
     Returns:
         The truth of the test images, by id: one RLE with everything in it, or one for each
@@ -68,5 +78,7 @@ def make(
     if train is None:
         train = default_train
     if test is None:
-        test = default_test + seed % 3
-    return maker(comp, root, seed, train, test, size)
+        test = default_test + seed % 3 + 2 * hidden
+        if not hidden and not comp.test.visible:
+            test = 0
+    return maker(comp, root, seed + _HIDDEN * hidden, train, test, size, hidden)

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from kagglekit.competitions import table
 from kagglekit.competitions.fake.tissue import draw_kidney
-from kagglekit.competitions.fake.tree import image_path, images, vary, write_tables
+from kagglekit.competitions.fake.tree import (
+    draw_glass,
+    image_path,
+    images,
+    rare_shape,
+    vary,
+    write_tables,
+)
 from kagglekit.competitions.profile import Profile
 from kagglekit.rle import RLE
 
@@ -24,13 +31,20 @@ def make_kidney(
     train: int,
     test: int,
     size: tuple[int, int] | None,
+    hidden: bool,
 ) -> dict[str, list[RLE]]:
     """Write the tree; arguments and result are those of `fake.make`."""
     found: dict[bool, dict[str, list[RLE]]] = {True: {}, False: {}}
     slides: list[tuple[str, int, int, int]] = []
     for in_train, number, rng in images(seed, train, test):
         image_id = f"{rng.integers(16**9):09x}"
-        rgb, mask = draw_kidney(rng, vary(rng, size or SIZE))
+        shape = vary(rng, size or SIZE)
+        if hidden and not in_train:
+            shape = rare_shape(shape, number)
+        if hidden and not in_train and number == 1:
+            rgb, mask = draw_glass(rng, shape), np.zeros(shape, np.uint8)
+        else:
+            rgb, mask = draw_kidney(rng, shape)
         path = image_path(comp, root, image_id, in_train)
         # Seeds begin with different layouts, so a hidden test brings what the visible one lacks.
         write_slide(path, rgb, LAYOUTS[(number if in_train else seed + number) % len(LAYOUTS)])
@@ -38,7 +52,7 @@ def make_kidney(
         patient = 63_921 + 97 * (len(slides) // 2)
         slides.append((path.name, mask.shape[1], mask.shape[0], patient))
     write_tables(comp, root, found[True], found[False])
-    if comp.groups:
+    if comp.groups and not hidden:
         header = (comp.groups.image, "width_pixels", "height_pixels", comp.groups.column)
         table.write_table(root / comp.groups.path, header, slides)
     return found[False]

@@ -86,7 +86,8 @@ def _tubules(rng: np.random.Generator, canvas: _Canvas) -> None:
     inside = np.ones(shape, np.uint8)
     inside[:, 1:] &= cell[:, 1:] == cell[:, :-1]
     inside[1:] &= cell[1:] == cell[:-1]
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)
+    # A slide smaller than a tubule has no wall to be far from: OpenCV says 3e38 then.
+    depth = np.minimum(cv2.distanceTransform(inside, cv2.DIST_L2, 5), 10 * TUBULE)
 
     kind = rng.uniform(size=int(cell.max()) + 1).astype(np.float32)[cell.astype(np.int64)]
     fine, rough = smooth_noise(rng, shape, 2.2), smooth_noise(rng, shape, 9)
