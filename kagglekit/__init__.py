@@ -25,6 +25,7 @@ __all__ = [
     "rehearsal",
     "rle",
     "scaling",
+    "scoring",
     "slides",
     "submission",
     "tiles",

@@ -105,6 +105,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--competition", required=True, metavar="SLUG")
     command.add_argument("--data", type=Path, metavar="DIR", help="default: under /kaggle/input")
     command.set_defaults(run=_check)
+
+    command = commands.add_parser(
+        "score", help="score a submission.csv against the truth, as the competition does"
+    )
+    command.add_argument("submission", type=Path)
+    command.add_argument(
+        "--truth", type=Path, required=True, metavar="DIR_OR_CSV",
+        help="a folder whose train images the submission is about, or the test's answer",
+    )  # fmt: skip
+    command.add_argument("--competition", required=True, metavar="SLUG")
+    command.add_argument("--data", type=Path, metavar="DIR", help="where the test images are")
+    command.add_argument("--out", type=Path, metavar="DIR", help="draw the worst images here")
+    command.set_defaults(run=_score)
     return parser
 
 
@@ -219,6 +232,19 @@ def _check(options: argparse.Namespace) -> int:
     if problems:
         raise SubmissionError(f"{options.submission} is not fit to submit", problems=problems)
     print(f"{options.submission}: fit to submit to {comp.title}")
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    from kagglekit import competitions, scoring, submission
+
+    comp = competitions.load(options.competition)
+    data, truth = scoring.find_truth(options.truth, comp, options.data)
+    result = submission.score(options.submission, comp, data, truth)
+    print(scoring.table(result))
+    if options.out:
+        drawn = scoring.draw_worst(options.submission, data, truth, result, options.out)
+        print(f"\n{options.out}: {len(drawn)} pictures, {scoring.LEGEND}")
     return 0
 
 

@@ -61,6 +61,7 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    competitions\n"
         "                list the competitions with a profile\n"
         "    check       list everything wrong with a submission.csv, and how train.csv is written\n"
+        "    score       score a submission.csv against the truth, as the competition does\n"
         "\n"
         "options:\n"
         "  -h, --help    show this help message and exit\n"

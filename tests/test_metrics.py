@@ -1,4 +1,4 @@
-"""Oracles: counts over dense arrays, and the Data Science Bowl's metric written from its page."""
+"""Dice, F-beta and precision over IoU thresholds, against `slow_metrics`."""
 
 import tarfile
 from pathlib import Path
@@ -13,9 +13,11 @@ from kagglekit import metrics
 from kagglekit.errors import RLEError
 from kagglekit.instances import without_overlaps
 from kagglekit.rle import RLE
+from tests import slow_metrics
 
 REAL = Path(__file__).parents[1].parent / "shared/data/dsb2018_stage1_train.tar"
 SHAPE = (6, 9)
+NONE = np.zeros(SHAPE, bool)
 
 
 def label_maps() -> st.SearchStrategy[np.ndarray]:
@@ -24,46 +26,50 @@ def label_maps() -> st.SearchStrategy[np.ndarray]:
     return labels.map(lambda values: np.array(values).reshape(SHAPE))
 
 
+def dense(masks: list[RLE]) -> list[np.ndarray]:
+    return [rle.to_mask().astype(bool) for rle in masks]
+
+
 def instances(labels: np.ndarray, order: str = "F") -> list[RLE]:
     return [RLE.from_mask(labels == label, order=order) for label in np.unique(labels) if label]
-
-
-def slow_precision(pred: np.ndarray, truth: np.ndarray, thresholds: list[float]) -> float:
-    """For each threshold count hits, misses and false alarms over every pair of labels."""
-    in_pred, in_truth = ([n for n in np.unique(x) if n] for x in (pred, truth))
-    if not in_pred and not in_truth:
-        return 1.0
-    total = 0.0
-    for threshold in thresholds:
-        matched_pred, matched_truth = set(), set()
-        for p in in_pred:
-            for t in in_truth:
-                shared = ((pred == p) & (truth == t)).sum()
-                either = ((pred == p) | (truth == t)).sum()
-                if shared / either > threshold:
-                    matched_pred.add(p)
-                    matched_truth.add(t)
-        hits = len(matched_truth)
-        alarms, misses = len(in_pred) - len(matched_pred), len(in_truth) - hits
-        total += hits / (hits + alarms + misses)
-    return total / len(thresholds)
-
-
-def slow_dice(pred: np.ndarray, truth: np.ndarray, empty: float) -> float:
-    both = in_pred = in_truth = 0
-    for p, t in zip(pred.ravel(), truth.ravel(), strict=True):
-        both, in_pred, in_truth = both + (p > 0 and t > 0), in_pred + (p > 0), in_truth + (t > 0)
-    return 2 * both / (in_pred + in_truth) if in_pred + in_truth else empty
 
 
 @given(label_maps(), label_maps(), st.sampled_from([0.0, 1.0]))
 def test_dice_is_that_of_the_pixels(pred: np.ndarray, truth: np.ndarray, empty: float) -> None:
     pred, truth = pred == 9, truth == 9
-    expected = slow_dice(pred, truth, empty)
+    expected = slow_metrics.dice(pred, truth, empty)
     assert metrics.dice(pred, truth, empty) == expected
     assert metrics.dice(pred * np.uint8(255), truth.astype(np.int64), empty) == expected
     rles = RLE.from_mask(pred), RLE.from_mask(truth, order="C")
     assert metrics.dice(*rles, empty) == expected
+
+
+@given(st.lists(st.tuples(label_maps(), label_maps()), max_size=3), st.sampled_from([0.5, 1, 2]))
+def test_pooled_metrics_are_those_of_all_pixels_in_one(pairs, beta: float) -> None:
+    pairs = [(pred == 9, truth == 9) for pred, truth in pairs]
+    sums = [metrics.dice_sums(RLE.from_mask(p), RLE.from_mask(t)) for p, t in pairs]
+    pred, truth = (np.stack(side) for side in zip(*pairs, strict=True)) if pairs else (NONE, NONE)
+    assert metrics.global_dice(sums) == slow_metrics.dice(pred, truth, 1.0)
+    expected = slow_metrics.f_beta(pred, truth, beta, 1.0)
+    assert metrics.f_beta(sums, beta) == pytest.approx(expected, abs=1e-12)
+
+
+def test_f_half_punishes_a_false_alarm_more_than_a_miss() -> None:
+    alarm, miss = metrics.DiceSums(10, 15, 10), metrics.DiceSums(10, 10, 15)
+    assert metrics.f_beta([alarm]) < metrics.f_beta([miss])
+    assert metrics.f_beta([alarm], 1) == metrics.dice_score(alarm)
+    assert metrics.f_beta([metrics.DiceSums(10, 10, 10)]) == 1
+
+
+@given(label_maps(), label_maps(), st.sampled_from([0.0, 1.0]))
+def test_iou_precision_matches_the_definition(pred, truth, empty: float) -> None:
+    for p, t in (
+        (pred > 0, truth > 0),
+        (pred > 0, (pred > 0) & (truth < 40)),
+        (pred > 0, pred < 0),
+    ):
+        got = metrics.iou_precision(RLE.from_mask(p), RLE.from_mask(t, order="C"), empty)
+        assert got == slow_metrics.iou_precision(p, t, empty)
 
 
 @pytest.mark.parametrize("empty", [0.0, 1.0])
@@ -75,6 +81,10 @@ def test_empty_rule(empty: float) -> None:
     assert metrics.instance_precision([], [], empty=empty) == empty
     assert metrics.instance_precision([something], [], empty=empty) == 0
     assert metrics.instance_precision([], [something], empty=empty) == 0
+    assert metrics.iou_precision(nothing, nothing, empty) == empty
+    assert metrics.iou_precision(something, nothing, empty) == 0
+    assert metrics.iou_precision(nothing, something, empty) == 0
+    assert metrics.global_dice([], empty) == metrics.f_beta([], 0.5, empty) == empty
     # An RLE without a pixel is no instance.
     assert metrics.instance_precision([nothing], [], empty=empty) == empty
 
@@ -118,9 +128,22 @@ def test_instance_precision_matches_the_definition(pred, truth, random) -> None:
     masks = instances(pred, "C"), instances(truth)
     for each in masks:
         random.shuffle(each)
-    thresholds = list(metrics.IOU_THRESHOLDS)
-    got = metrics.instance_precision(*masks)
-    assert got == pytest.approx(slow_precision(pred, truth, thresholds), abs=1e-12)
+    expected = slow_metrics.instance_precision(*(dense(each) for each in masks))
+    assert metrics.instance_precision(*masks) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.lists(label_maps(), max_size=3), label_maps())
+def test_predictions_may_overlap(preds, truth) -> None:
+    # Each instance of the truth is found once, however many predictions lie on it.
+    masks = [rle for pred in [*preds, truth] for rle in instances(pred)]
+    expected = slow_metrics.instance_precision(dense(masks), dense(instances(truth)))
+    assert metrics.instance_precision(masks, instances(truth)) == pytest.approx(expected)
+
+
+def test_of_two_predictions_on_one_instance_one_is_a_false_alarm() -> None:
+    a = RLE.from_text("1 20", (20, 2))
+    most_of_it = RLE.from_text("1 19", (20, 2))
+    assert metrics.instance_precision([a, most_of_it], [a]) == 1 / 2
 
 
 def test_perfect_prediction_with_labels_1_2_9_scores_1() -> None:
@@ -139,13 +162,14 @@ def test_iou_equal_to_a_threshold_is_no_match(shared: int, hits: int) -> None:
     truth = RLE.from_text("1 20", (20, 2))
     pred = RLE.from_text(f"1 {shared}", (20, 2))
     assert metrics.instance_precision([pred], [truth]) == pytest.approx(hits / 10)
+    assert metrics.iou_precision(pred, truth) == hits / 10
 
 
-def test_overlapping_instances_are_refused() -> None:
+def test_overlapping_true_instances_are_refused() -> None:
     a, b = RLE.from_text("1 4", SHAPE), RLE.from_text("4 4", SHAPE)
     with pytest.raises(RLEError) as caught:
-        metrics.instance_precision([a, b], [a])
-    assert str(caught.value) == "masks 0 and 1 of `pred` overlap: instances may not"
+        metrics.instance_precision([a], [a, b])
+    assert str(caught.value) == "masks 0 and 1 of `truth` overlap: instances may not"
 
 
 @pytest.mark.parametrize("thresholds", [(), (0.4, 0.5), (1.0,)])
@@ -166,15 +190,9 @@ def test_real_nuclei_moved_by_a_pixel() -> None:
                 data = np.frombuffer(tar.extractfile(member).read(), np.uint8)
                 mask = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)[:128, :128]
                 masks.setdefault(parts[1], []).append(mask)
-    for dense in masks.values():
-        truth = without_overlaps([RLE.from_mask(mask) for mask in dense])
-        moved = without_overlaps([RLE.from_mask(np.roll(mask, 1, axis=0)) for mask in dense])
-        maps = []
-        for found in (moved, truth):
-            labels = np.zeros(dense[0].shape, int)
-            for number, rle in enumerate(found, 1):
-                labels[rle.to_mask() > 0] = number
-            maps.append(labels)
-        expected = slow_precision(*maps, list(metrics.IOU_THRESHOLDS))
+    for arrays in masks.values():
+        truth = without_overlaps([RLE.from_mask(mask) for mask in arrays])
+        moved = without_overlaps([RLE.from_mask(np.roll(mask, 1, axis=0)) for mask in arrays])
+        expected = slow_metrics.instance_precision(dense(moved), dense(truth))
         assert metrics.instance_precision(moved, truth) == pytest.approx(expected, abs=1e-12)
         assert 0 < expected < 1

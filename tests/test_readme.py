@@ -61,7 +61,7 @@ def test_the_box_lists_modules_that_exist():
         importlib.import_module(f"kagglekit.{name}")
 
 
-@pytest.mark.parametrize("command", ["rehearse", "check", "fake", "build"])
+@pytest.mark.parametrize("command", ["rehearse", "check", "score", "fake", "build"])
 def test_commands_exist(command, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

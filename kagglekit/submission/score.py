@@ -1,7 +1,7 @@
 """The competition's own score of a submission, when the truth is known."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kagglekit import metrics
@@ -9,9 +9,12 @@ from kagglekit.competitions import Data, Profile
 from kagglekit.competitions.data import decode_texts
 from kagglekit.errors import DataError, SubmissionError
 from kagglekit.instances import union
-from kagglekit.rle import RLE
+from kagglekit.rle import RLE, Dialect
 from kagglekit.submission.check import is_refusal, validate
+from kagglekit.submission.counting import RULES, Found, Rule
 from kagglekit.submission.rows import read
+
+_COCO = Dialect("open-images")
 
 
 @dataclass(frozen=True)
@@ -19,16 +22,22 @@ class Score:
     """How good a submission is.
 
     Attributes:
-        value: the competition's score, the mean of `per_image`.
+        value: the competition's score.
         metric: name of the metric, as in the profile.
-        per_image: the metric of each image, by id.
+        per_image: the score of each image, by id: as if there were no other.
         union_dice: Dice of everything found against everything there, of each image, by id.
+        per_group: the score of each group of the profile's table, of images that are in it.
+        per_class: the score of each class, where each has rows of its own.
+        readings: where the metric's rule is not certain, the score by its other readings.
     """
 
     value: float
     metric: str
     per_image: dict[str, float]
     union_dice: dict[str, float]
+    per_group: dict[str, float] = field(default_factory=dict)
+    per_class: dict[str, float] = field(default_factory=dict)
+    readings: dict[str, float] = field(default_factory=dict)
 
 
 def score(path: Path | str, comp: Profile, data: Data, truth: Mapping[str, Sequence[RLE]]) -> Score:
@@ -44,39 +53,71 @@ def score(path: Path | str, comp: Profile, data: Data, truth: Mapping[str, Seque
         SubmissionError: the competition would refuse the file; every problem is listed.
         DataError: the truth of a test image is missing, or there are no test images.
     """
-    images = data.test_images()
     problems = [problem for problem in validate(path, comp, data) if is_refusal(problem)]
     if problems:
         raise SubmissionError(f"`{path}` is not a valid submission", problems=problems)
+    images = data.test_images()
     missing = [image_id for image_id in images if image_id not in truth]
     if missing:
         raise DataError("no truth for some test images", problems=missing)
     texts = read(path, comp)
-    metric = _METRICS[comp.metric.name]
-    per_image, union_dice = {}, {}
+    rule, empty = RULES[comp.metric.name], comp.metric.empty
+    found, union_dice = {}, {}
     for image_id, image in images.items():
         shape = data.shape(image)
-        pred, true = decode_texts(texts[image_id], shape, comp), truth[image_id]
-        per_image[image_id] = metric(pred, true, shape, comp.metric.empty)
-        union_dice[image_id] = _union_dice(pred, true, shape, comp.metric.empty)
-    value = sum(per_image.values()) / len(per_image)
-    return Score(value, comp.metric.name, per_image, union_dice)
+        this = found[image_id] = _found(texts[image_id], truth[image_id], shape, comp)
+        union_dice[image_id] = metrics.dice(union(this.pred, shape), union(this.truth, shape))
+    counts = {image_id: rule.count(this, empty) for image_id, this in found.items()}
+    return Score(
+        rule.total(counts, empty),
+        comp.metric.name,
+        {image_id: rule.total({image_id: count}, empty) for image_id, count in counts.items()},
+        union_dice,
+        {
+            group: rule.total({image_id: counts[image_id] for image_id in members}, empty)
+            for group, members in _groups(data, images).items()
+        },
+        _per_class(found, comp, rule),
+        {name: reading(counts, empty) for name, reading in rule.readings.items()},
+    )
 
 
-def _union_dice(
-    pred: Sequence[RLE], truth: Sequence[RLE], shape: tuple[int, int], empty: float
-) -> float:
-    return metrics.dice(union(pred, shape), union(truth, shape), empty)
+def _found(
+    texts: Sequence[str], truth: Sequence[RLE], shape: tuple[int, int], comp: Profile
+) -> Found:
+    """Decode the rows of an image, and bring both sides to the kind of the rows."""
+    rules = comp.submission
+    if rules.encoding == "coco":
+        words = " ".join(texts).split()
+        masks = [_COCO.read(word, shape) for word in words[2::3]]
+        return Found(masks, truth, [float(word) for word in words[1::3]])
+    pred = decode_texts(texts, shape, comp)
+    if rules.rows == "one":
+        return Found([union(pred, shape)], [union(truth, shape)])
+    return Found(pred, truth)
 
 
-def _instance_precision(
-    pred: Sequence[RLE], truth: Sequence[RLE], shape: tuple[int, int], empty: float
-) -> float:
-    return metrics.instance_precision(pred, truth, empty=empty)
+def _groups(data: Data, images: Mapping[str, Path]) -> dict[str, list[str]]:
+    """Return the images of each group; none where there is no table of them."""
+    groups = data.profile.groups
+    if groups is None or not (groups.ids or (data.root / groups.path).is_file()):
+        return {}
+    members: dict[str, list[str]] = {}
+    for image_id, group in data.groups().items():
+        if image_id in images:
+            members.setdefault(group, []).append(image_id)
+    return dict(sorted(members.items()))
 
 
-_METRICS: dict[str, Callable[[Sequence[RLE], Sequence[RLE], tuple[int, int], float], float]] = {
-    "mean_dice": _union_dice,
-    "instance_precision": _instance_precision,
-}
-"""How one image is scored, by the name that a profile gives the metric."""
+def _per_class(found: Mapping[str, Found], comp: Profile, rule: Rule) -> dict[str, float]:
+    rules, empty = comp.submission, comp.metric.empty
+    if rules.rows != "classes":
+        return {}
+    scores = {}
+    for place, name in enumerate(rules.classes):
+        counts = {
+            image_id: rule.count(Found([this.pred[place]], [this.truth[place]]), empty)
+            for image_id, this in found.items()
+        }
+        scores[name] = rule.total(counts, empty)
+    return scores
