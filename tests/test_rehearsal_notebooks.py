@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from kagglekit import competitions
 from kagglekit.errors import RehearsalError
 from kagglekit.offline import image as images
 from kagglekit.rehearsal import notebooks
@@ -99,7 +100,7 @@ def test_the_competition_that_a_notebook_names(tmp_path: Path) -> None:
             notebooks.competition_of(notebook)
         assert str(caught.value) == (
             f"which competition is `{notebook.name}` for? It names {named}\n"
-            "hint: say --competition, one of: data-science-bowl-2018, hubmap-kidney-segmentation"
+            f"hint: say --competition, one of: {', '.join(competitions.slugs())}"
         )
 
 
