@@ -153,8 +153,8 @@ def _figure(picture: Picture) -> str:
         for name, data in picture.panels.items()
     ]
     return (
-        f"<h3>{picture.score:.3f} <small>{escape(picture.image)}</small></h3>"
-        f'<div class="panels">{"".join(panels)}</div>'
+        f'<h3 class="picture">{picture.score:.3f} <small>{escape(picture.image)}</small></h3>'
+        f'<div class="panels{" wide" if picture.wide else ""}">{"".join(panels)}</div>'
     )
 
 

@@ -17,6 +17,7 @@ from kagglekit.rle import RLE
 from kagglekit.submission import Score
 
 _SHOWN = 6
+_WIDE = 2.5  # times as wide as high
 _SIDE = 480  # pixels of a panel's longer side
 
 
@@ -43,7 +44,8 @@ def draw(path: Path, comp: Profile, test: Test, score: Score, shown: int = _SHOW
         shape = data.shape(paths[image])
         found = decode_texts(texts[image], shape, comp)
         panels = _panels(data, paths[image], found, test.truth[image])
-        pictures.append(Picture(image, score.per_image[image], panels))
+        wide = shape[1] > _WIDE * shape[0]
+        pictures.append(Picture(image, score.per_image[image], panels, wide))
     return pictures
 
 

@@ -30,11 +30,13 @@ class Picture:
         image: its id.
         score: what it scores.
         panels: files of the image, the prediction, the truth and their differences, by these names.
+        wide: whether they are much wider than high, and better shown large.
     """
 
     image: str
     score: float
     panels: dict[str, bytes]
+    wide: bool = False
 
 
 @dataclass
