@@ -140,7 +140,7 @@ RUNNING = (
     Fault("RAM that is never given back", LOOP, LOOP + "    globals().setdefault('kept', []).append(np.ones((320, 1_000_000), np.uint8))\n", EXCEEDED, "it wanted more than 0.6 GB of RAM", HIDDEN, limits=(("memory", 6e8),)),
     Fault("more than /kaggle/working holds", LOOP, LOOP + "    np.ones(40_000_000, np.uint8).tofile('cache.bin')\n", EXCEEDED, "in /kaggle/working, which holds", limits=(("disk", 2e7),)),
     Fault("a loop without an end", LOOP, LOOP + "    while True:\n        pass\n", TIMEOUT, "it had not ended after 5 s", limits=(("seconds", 5),)),
-    Fault("far too slow for the real hidden test", LOOP, "    import time; time.sleep(3)\n" + LOOP, TIMEOUT, "the real hidden test has about", HIDDEN, limits=(("seconds", 1800),)),
+    Fault("far too slow for the real hidden test", LOOP, "    import time; time.sleep(5)\n" + LOOP, TIMEOUT, "the real hidden test has about", HIDDEN, limits=(("seconds", 90),)),
     Fault("a write into the input", LOOP, LOOP + "    np.save(path[:-4] + '.npy', rgb)\n", THREW, "Read-only file system"),
     Fault("a mask that is not cleared between images", "    mask = predict(rgb)\n", "    mask = predict(rgb)\n    side = 400\n    seen = globals().setdefault('seen_', np.zeros((side, side), bool))\n    seen[:mask.shape[0], :mask.shape[1]] |= mask\n    mask = seen[:mask.shape[0], :mask.shape[1]]\n", WRONG_ORDER, "are the same picture, and their masks differ", HIDDEN),
     Fault("rows that slip by one image", WRITE, "rows = [(a[0], b[1]) for a, b in zip(rows, rows[1:] + rows[:1])]\n" + WRITE, SCORING_ERROR, "row ", HIDDEN),

@@ -240,9 +240,9 @@ def test_a_notebook_says_its_competition(monkeypatch):
 
 def test_a_competition_without_a_profile_is_named_before_its_notebook_is_missed():
     with pytest.raises(DataError) as raised:
-        default_plan(None, "hubmap")
+        default_plan(None, "kidney")
     assert str(raised.value) == (
-        "no profile for competition `hubmap`\nhint: there is `hubmap-kidney-segmentation`"
+        "no profile for competition `kidney`\nhint: there is `hubmap-kidney-segmentation`"
     )
 
 

@@ -117,13 +117,14 @@ def _read(path: Path, comp: Profile) -> dict[str, list[str]]:
 def _resizings() -> Iterator[tuple[str, Callable[[Shape], Shape]]]:
     """Yield how images are made smaller for a network: in words, and as a function."""
     for factor in (2, 3, 4, 8, 16):
-        yield f"made {factor} times smaller", partial(_divided, factor)
+        for rounding in (0, factor - 1):  # down or up: resizers differ
+            yield f"made {factor} times smaller", partial(_divided, factor, rounding)
     for side in _SIDES:
         yield f"of {side} × {side} pixels", partial(_square, side)
 
 
-def _divided(factor: int, shape: Shape) -> Shape:
-    return max(1, shape[0] // factor), max(1, shape[1] // factor)
+def _divided(factor: int, rounding: int, shape: Shape) -> Shape:
+    return max(1, (shape[0] + rounding) // factor), max(1, (shape[1] + rounding) // factor)
 
 
 def _square(side: int, shape: Shape) -> Shape:
