@@ -9,7 +9,7 @@ from kagglekit.rehearsal.limits import GB, MB, Usage
 # The drawing, in its own units: about pixels of a phone.
 _WIDTH, _HEIGHT = 360.0, 190.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48.0, 352.0, 16.0, 132.0
-_STRIP = 13.0  # height of the row of cells, right below the curve
+_STRIP = 14.0  # height of the row of cells, right below the curve
 _FAR = 4.0  # times the peak: a limit beyond is only mentioned, or the curve would be a flat line
 
 Cells = Sequence[tuple[int, float, float | None]]
@@ -59,9 +59,7 @@ def memory_curve(usage: Usage, limit: float, cells: Cells = ()) -> str:
         _cell(number, x(start), x(end if stop is None else stop)) for number, start, stop in cells
     ]
     if cells:
-        parts.append(
-            f'<text x="{_LEFT - 5}" y="{_BOTTOM + _STRIP - 1}" text-anchor="end">cell</text>'
-        )
+        parts.append(f'<text x="{_LEFT - 5}" y="{_BOTTOM + _STRIP}" text-anchor="end">cell</text>')
     return (
         f'<svg viewBox="0 0 {_WIDTH:g} {_HEIGHT:g}" role="img" aria-label="{label}">'
         f"{''.join(parts)}</svg>"
