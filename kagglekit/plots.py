@@ -66,7 +66,7 @@ def differences(picture: Picture, predicted: Sequence[Mask], truth: Sequence[Mas
         A new picture. Vermilion is predicted only, blue is true only, green is both; something
         that is taken for another kind is predicted only.
     """
-    picture = picture.copy()
+    drawn = picture.copy()
     pairs = list(zip(predicted, truth, strict=True))
     for colour, where in (
         (BOTH, [found & true for found, true in pairs]),
@@ -74,8 +74,8 @@ def differences(picture: Picture, predicted: Sequence[Mask], truth: Sequence[Mas
         (ONLY_PREDICTED, [found & ~true for found, true in pairs]),
     ):
         painted = np.any(where, axis=0)
-        picture[painted] = (0.4 * picture[painted] + 0.6 * np.array(colour)).astype(np.uint8)
-    return picture
+        drawn[painted] = (0.4 * picture[painted] + 0.6 * np.array(colour)).astype(np.uint8)
+    return drawn
 
 
 def in_colours(masks: Sequence[Mask], shape: tuple[int, int]) -> Picture:

@@ -63,7 +63,7 @@ def test_a_run_too_short_to_be_looked_at() -> None:
     assert memory_curve(Usage(0.1), 1e9) == ""
 
 
-@given(st.floats(0.001, 1e9), st.integers(2, 9))
+@given(st.floats(0.001, 1e9), st.integers(3, 9))
 def test_ticks_are_round_few_and_inside(top: float, most: int) -> None:
     found = ticks(top, most)
     assert found[0] == 0

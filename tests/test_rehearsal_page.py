@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -119,7 +121,8 @@ def test_the_page_is_one_file_that_asks_for_nothing(report: Report, tmp_path: Pa
 
 
 def test_a_page_that_passed(tmp_path: Path) -> None:
-    page = Page(passed(), tmp_path, {"hidden": TRIAL})
+    calm = replace(TRIAL, usage=Usage(0.1))
+    page = Page(passed(), tmp_path, {"train": calm, "visible": calm, "hidden": TRIAL})
     told = [
         "PASSED: Kaggle would score it, but read the notes",
         "HuBMAP · kidney_submit.py · Kaggle image kaggle-2026-06-gpu",
@@ -128,6 +131,7 @@ def test_a_page_that_passed(tmp_path: Path) -> None:
         "it waited",
         "`d` scores 0.100, the images shown 0.400 on average",
         "Passes",
+        "train: passed",
         "visible test: passed",
         "score 0.7500 (mean dice, 2 images)",
         "hidden test: passed",
@@ -215,20 +219,25 @@ def test_in_a_browser_nothing_sticks_out(make: object, width: int, tmp_path: Pat
     if browser is None:
         pytest.skip("Chromium is not installed")
     page = Page(make(), tmp_path, {"hidden": TRIAL, "train": evil_trial()})  # type: ignore[operator]
-    ruler = (
-        "<script>for (const e of document.querySelectorAll('details')) e.open = true;"
-        "document.body.dataset.width = document.documentElement.scrollWidth + '/' + innerWidth;"
-        "</script>"
+    # A window has a least width; a frame has not.
+    ruler = tmp_path / "ruler.html"
+    ruler.write_text(
+        f'<body style="margin:0"><iframe style="border:0" width="{width}" height="900" '
+        f'srcdoc="{escape(page.source)}"></iframe><script>'
+        "onload = () => { const page = document.querySelector('iframe').contentDocument;"
+        "for (const folded of page.querySelectorAll('details')) folded.open = true;"
+        "document.body.dataset.width = page.documentElement.scrollWidth;"
+        "document.body.dataset.title = page.querySelector('h1').innerText; };</script>",
+        encoding="utf-8",
     )
-    ruled = tmp_path / "ruled.html"
-    ruled.write_text(page.source.replace("</html>", ruler + "</html>"), encoding="utf-8")
     shot = tmp_path / "shot.png"
     command = [
         browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
         f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},1000",
-        f"--screenshot={shot}", "--dump-dom", ruled.as_uri(),
+        f"--screenshot={shot}", "--dump-dom", ruler.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    assert f'data-width="{width}/{width}"' in done.stdout
-    assert "<h1>" in done.stdout
-    assert shot.read_bytes().startswith(b"\x89PNG")
+    found = re.search(r'data-width="(\d+)" data-title="(PASSED|FAILED):', done.stdout)
+    assert found, done.stdout[-300:]
+    assert int(found[1]) <= width
+    assert np.ptp(cv2.imread(str(shot))) > 150  # ink on paper

@@ -66,7 +66,7 @@ def drift(image: KaggleImage, replica: Replica) -> list[tuple[str, str, str]]:
     """Return in what a replica differs from the image: name, the image's version, the replica's.
 
     Example:
-        >>> image = KaggleImage("kaggle-old", "3.11", {"numpy": "1.26.4", "six": "1.16.0"})
+        >>> image = KaggleImage("old", "3.11", "2.35", {"numpy": "1.26.4", "six": "1.16.0"})
         >>> drift(image, Replica(Path("."), {"numpy": "2.0.2", "six": "1.16.0"}, "3.12.1", ()))
         [('Python', '3.11', '3.12.1'), ('numpy', '1.26.4', '2.0.2')]
     """
