@@ -4,6 +4,10 @@ Masks stay runs: only the rows being drawn are ever decoded, so a 40,000 x 50,00
 few megabytes.
 """
 
+import colorsys
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +22,9 @@ ONLY_TRUE = (0, 114, 178)
 BOTH = (0, 158, 115)
 
 Picture = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+
+_GOLDEN = 0.618034  # of a circle of hues: multiples of it never crowd
 
 
 def overlay(slide: Slide, predicted: RLE, truth: RLE | None = None, max_side: int = 700) -> Picture:
@@ -42,15 +49,50 @@ def overlay(slide: Slide, predicted: RLE, truth: RLE | None = None, max_side: in
                 f"{_size(mask.shape)}"
             )
     pixels, scale = slide.thumbnail(max_side)
-    picture = _as_rgb8(pixels)
-    found = _shrunk(predicted, scale)
-    true = _shrunk(truth, scale) if truth is not None else np.zeros_like(found)
+    found = sampled(predicted, scale)
+    true = sampled(truth, scale) if truth is not None else np.zeros_like(found)
+    return differences(as_rgb8(pixels), [found], [true])
+
+
+def differences(picture: Picture, predicted: Sequence[Mask], truth: Sequence[Mask]) -> Picture:
+    """Paint where prediction and truth agree and differ.
+
+    Args:
+        picture: (h, w, 3) uint8 RGB.
+        predicted: (h, w) bool masks; where there are several kinds of things, one for each kind.
+        truth: the true ones, of the same kinds in the same order.
+
+    Returns:
+        A new picture. Vermilion is predicted only, blue is true only, green is both; something
+        that is taken for another kind is predicted only.
+    """
+    drawn = picture.copy()
+    pairs = list(zip(predicted, truth, strict=True))
     for colour, where in (
-        (ONLY_PREDICTED, found & ~true),
-        (ONLY_TRUE, true & ~found),
-        (BOTH, found & true),
+        (BOTH, [found & true for found, true in pairs]),
+        (ONLY_TRUE, [true & ~found for found, true in pairs]),
+        (ONLY_PREDICTED, [found & ~true for found, true in pairs]),
     ):
-        picture[where] = (0.4 * picture[where] + 0.6 * np.array(colour)).astype(np.uint8)
+        painted = np.any(where, axis=0)
+        drawn[painted] = (0.4 * picture[painted] + 0.6 * np.array(colour)).astype(np.uint8)
+    return drawn
+
+
+def in_colours(masks: Sequence[Mask], shape: tuple[int, int]) -> Picture:
+    """Draw masks on black: a single one white, of several each in a colour of its own.
+
+    Args:
+        masks: (h, w) bool; of two that overlap the later is seen.
+        shape: (h, w), also of no masks.
+
+    Returns:
+        (h, w, 3) uint8 RGB.
+    """
+    picture = np.zeros((*shape, 3), np.uint8)
+    for place, mask in enumerate(masks):
+        hue = place * _GOLDEN % 1.0  # neighbours in the list are far apart in colour
+        colour = colorsys.hsv_to_rgb(hue, 0.55, 1.0) if len(masks) > 1 else (1.0, 1.0, 1.0)
+        picture[mask] = np.multiply(colour, 255).round()
     return picture
 
 
@@ -60,11 +102,23 @@ def as_png(picture: Picture) -> bytes:
     return data.tobytes()
 
 
+def as_jpeg(picture: Picture) -> bytes:
+    """Encode an (h, w, 3) uint8 RGB picture as JPEG, its colours as sharp as its brightness."""
+    sharp = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88, *sharp])
+    return data.tobytes()
+
+
 def _size(shape: tuple[int, int]) -> str:
     return f"{shape[0]} × {shape[1]} pixels"
 
 
-def _as_rgb8(pixels: npt.NDArray[np.generic]) -> Picture:
+def as_rgb8(pixels: npt.NDArray[Any]) -> Picture:
+    """Make pixels of any kind visible: (h, w, 1 or 3), other than uint8 stretched to their range.
+
+    Returns:
+        A fresh (h, w, 3) uint8 array.
+    """
     if pixels.dtype != np.uint8:
         values = pixels.astype(np.float32)
         low, high = float(values.min()), float(values.max())
@@ -72,8 +126,8 @@ def _as_rgb8(pixels: npt.NDArray[np.generic]) -> Picture:
     return np.repeat(pixels, 3 // pixels.shape[2], axis=2).astype(np.uint8)  # a fresh array
 
 
-def _shrunk(mask: RLE, scale: int) -> npt.NDArray[np.bool_]:
-    """Sample every scale-th pixel of a mask, decoding one strip at a time."""
+def sampled(mask: RLE, scale: int) -> Mask:
+    """Return every scale-th pixel of a mask, (h, w) bool, decoding one strip at a time."""
     height, width = mask.shape
     step = max(1, 1024 // scale) * scale
     strips = [

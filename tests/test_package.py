@@ -100,7 +100,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path):
     wanted = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "kagglekit").rglob("*")
-        if path.suffix in (".py", ".toml", ".txt", ".typed") or path.name == "py.typed"
+        if path.suffix in (".html", ".py", ".toml", ".txt", ".typed") or path.name == "py.typed"
     }
     assert inside == wanted
 

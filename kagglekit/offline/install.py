@@ -89,15 +89,12 @@ def install(folder: Path) -> None:
         )
     wheels = {wheel["file"]: wheel for wheel in manifest["wheels"]}
     wanted = [wheels[file] for file in target["install"]]
-    todo = [wheel for wheel in wanted if not is_installed(folder, wheel)]
-    importing = 0.0
+    todo, importing = [wheel for wheel in wanted if not is_installed(folder, wheel)], 0.0
     if todo:
         refuse_imported(todo)
         run_installer(folder, target, drifted)
         importlib.invalidate_caches()
-        begun = time.perf_counter()
-        check_imports(todo)
-        importing = time.perf_counter() - begun
+        importing = check_imports(todo)
     new = ", ".join(f"{wheel['name']} {wheel['version']}" for wheel in todo) or "nothing"
     here = len(wanted) - len(todo)
     print(  # noqa: T201  (a notebook's first cell shows this)
@@ -361,8 +358,9 @@ def run_installer(folder: Path, target: Dict[str, Any], drifted: List[str]) -> N
         )
 
 
-def check_imports(wheels: List[Dict[str, Any]]) -> None:
-    """Import what was installed, in a process of its own; remove it again if that fails."""
+def check_imports(wheels: List[Dict[str, Any]]) -> float:
+    """Import what was installed, in a process of its own; remove it if that fails; seconds."""
+    started = time.perf_counter()
     done = _run([sys.executable, "-c", _IMPORT_CHECK, *(n for w in wheels for n in w["imports"])])
     try:
         failed = json.loads(done.stdout.splitlines()[-1])
@@ -370,7 +368,7 @@ def check_imports(wheels: List[Dict[str, Any]]) -> None:
     except (IndexError, ValueError):
         problems = [f"the check ended with status {done.returncode}", *_last_lines(done.stderr)]
     if not problems:
-        return
+        return time.perf_counter() - started
     undone = _run(_installer("uninstall") + [wheel["name"] for wheel in wheels])
     if undone.returncode:
         problems += ["removing it again failed too", *_last_lines(undone.stderr)]

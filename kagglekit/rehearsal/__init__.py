@@ -17,7 +17,11 @@ suspect    what Kaggle would score without a word, and is wrong
 passes     a run and its judgement
 forecast   how long the real hidden test would take
 record     rehearsal.json
-report     report.html
+report     what was found, as data and for the terminal
+pictures   images of the test with what was predicted
+advice     what to fix first
+charts     memory curves and bars
+page       report.html
 terminal   the verdict in twenty lines
 rehearse   all of it in order
 """

@@ -12,12 +12,12 @@ from kagglekit.offline import bundle, check, command
 from kagglekit.offline import image as images
 from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.image import KaggleImage
-from kagglekit.rehearsal import fuzz, notebooks, pictures, record, sandbox, stage
+from kagglekit.rehearsal import fuzz, notebooks, page, pictures, record, sandbox, stage
 from kagglekit.rehearsal.judge import explain
 from kagglekit.rehearsal.passes import Pass, look_ahead, run_pass
 from kagglekit.rehearsal.plan import Plan, check_plan, clear
-from kagglekit.rehearsal.replica import Replica, make_replica, reachable
-from kagglekit.rehearsal.report import Report, Step, write
+from kagglekit.rehearsal.replica import Replica, drift, make_replica, reachable
+from kagglekit.rehearsal.report import Report, Step
 from kagglekit.rehearsal.sandbox import Session
 from kagglekit.rehearsal.stage import Test
 from kagglekit.rehearsal.trial import Say, Trial, run_trial
@@ -38,7 +38,8 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     Raises:
         KagglekitError: the rehearsal could not be carried out. A failing notebook is not an error.
     """
-    image, unproved = reachable(images.load(plan.image))
+    whole = images.load(plan.image)
+    image, unproved = reachable(whole)
     check_plan(plan)
     clear(plan.out)
     report = Report(plan.comp.title, plan.notebook.name, image.name)
@@ -52,6 +53,7 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     tests = steps.data()
     built = steps.bundle(image)
     replica = steps.replica(image, built)
+    report.drift = drift(whole, replica)
     inputs = {f"datasets/{_OWNER}/{folder.name}": folder for folder in (built.folder, *plan.attach)}
     trained = steps.train(replica, inputs, tests[0])
     if trained:
@@ -59,7 +61,7 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     if not report.failure:
         steps.submit(replica, inputs, tests)
     record.write(report, steps.trials, plan.limits, plan.out / "rehearsal.json")
-    write(report, plan.out / "report.html")
+    page.write(report, steps.trials, plan.limits, plan.out / "report.html")
     return report
 
 

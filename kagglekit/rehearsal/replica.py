@@ -62,6 +62,21 @@ def cache_root() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kagglekit"
 
 
+def drift(image: KaggleImage, replica: Replica) -> list[tuple[str, str, str]]:
+    """Return in what a replica differs from the image: name, the image's version, the replica's.
+
+    Example:
+        >>> image = KaggleImage("old", "3.11", "2.35", {"numpy": "1.26.4", "six": "1.16.0"})
+        >>> drift(image, Replica(Path("."), {"numpy": "2.0.2", "six": "1.16.0"}, "3.12.1", ()))
+        [('Python', '3.11', '3.12.1'), ('numpy', '1.26.4', '2.0.2')]
+    """
+    own = [] if f"{replica.python}.".startswith(f"{image.python}.") else [("Python", image.python)]
+    there = {"Python": replica.python, **replica.packages}
+    known = {name: image.packages.get(name, "") for name in sorted(replica.packages)}
+    own += [(name, version) for name, version in known.items() if version != there[name]]
+    return [(name, version, there[name]) for name, version in own]
+
+
 def reachable(image: KaggleImage) -> tuple[KaggleImage, tuple[str, ...]]:
     """Return the image as far as this machine's Pythons can carry it, and what that leaves open.
 
