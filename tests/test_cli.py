@@ -60,6 +60,7 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "    fake        make a competition folder out of synthetic images\n"
         "    competitions\n"
         "                list the competitions with a profile\n"
+        "    tiles       write train images at the resolution a model sees; goes on after a kill\n"
         "    check       list everything wrong with a submission.csv, and how train.csv is written\n"
         "    score       score a submission.csv against the truth, as the competition does\n"
         "\n"

@@ -86,7 +86,7 @@ def test_the_first_cell_and_a_second_run(kernel: Path, made: Path) -> None:
         "unchanged  0 of 3 wheels were installed already",
         "drift      nothing",
     ]
-    assert re.fullmatch(r"time       [0-9.]+ s, [0-9.]+ s of it to import what is new", lines[4])
+    assert re.fullmatch(r"time       [0-9.]+ s, [0-9.]+ s of it for imports", lines[4])
     assert lines[5:] == ["next cell"]
     assert installed(kernel) == COMPLETE
 

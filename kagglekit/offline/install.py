@@ -96,14 +96,12 @@ def install(folder: Path) -> None:
         importlib.invalidate_caches()
         importing = check_imports(todo)
     new = ", ".join(f"{wheel['name']} {wheel['version']}" for wheel in todo) or "nothing"
-    here = len(wanted) - len(todo)
     print(  # noqa: T201  (a notebook's first cell shows this)
         f"bundle     {manifest['made_by']} for {target['image']}, Python {target['python']}\n"
         f"installed  {new}\n"
-        f"unchanged  {here} of {len(wanted)} wheels were installed already\n"
+        f"unchanged  {len(wanted) - len(todo)} of {len(wanted)} wheels were installed already\n"
         f"drift      {'harmless: ' if drifted else ''}{', '.join(drifted) or 'nothing'}\n"
-        f"time       {time.perf_counter() - started:.1f} s"
-        f", {importing:.1f} s of it to import what is new"
+        f"time       {time.perf_counter() - started:.1f} s, {importing:.1f} s of it for imports"
     )
 
 
@@ -369,7 +367,7 @@ def check_imports(wheels: List[Dict[str, Any]]) -> float:
         problems = [f"the check ended with status {done.returncode}", *_last_lines(done.stderr)]
     if not problems:
         return time.perf_counter() - started
-    undone = _run(_installer("uninstall") + [wheel["name"] for wheel in wheels])
+    undone = _run([*_installer("uninstall"), *(wheel["name"] for wheel in wheels)])
     if undone.returncode:
         problems += ["removing it again failed too", *_last_lines(undone.stderr)]
     raise InstallError("the bundle does not import; it was removed again", problems)
