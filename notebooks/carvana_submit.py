@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Carvana: submit
 #
-# Attach the competition `carvana-image-masking-challenge`, the dataset that `build_offline.py` made,
-# and the output of the training notebook. Internet off.
+# Attach the competition `carvana-image-masking-challenge`, the dataset that `build_offline.py`
+# made, and the output of the training notebook. Internet off.
 
 # %%
 import glob

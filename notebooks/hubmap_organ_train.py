@@ -1,9 +1,9 @@
 # %% [markdown]
 # # HuBMAP organs: train
 #
-# Train a U-Net to find functional tissue units in five organs, at several scales, because the hidden
-# test comes from scanners with other pixel sizes; then choose a threshold for each organ. Attach the
-# competition `hubmap-organ-segmentation` and the dataset that `build_offline.py` made.
+# Train a U-Net to find functional tissue units in five organs, at several scales, because the
+# hidden test comes from scanners with other pixel sizes; then choose a threshold for each organ.
+# Attach the competition `hubmap-organ-segmentation` and the dataset that `build_offline.py` made.
 
 # %%
 import glob
@@ -19,6 +19,7 @@ _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
 import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -70,5 +71,4 @@ for organ, ids in valid.items():
     thresholds[organ] = max(scores, key=scores.get)
     print(f"{organ}: Dice {scores[thresholds[organ]]:.4f} at threshold {thresholds[organ]}")
 models.save(model, "unet.safetensors")
-with open("thresholds.json", "w") as file:
-    json.dump(thresholds, file)
+Path("thresholds.json").write_text(json.dumps(thresholds))

@@ -19,6 +19,7 @@ _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
 import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -75,5 +76,4 @@ scores = [dice(k, min_areas[name]) for k, name in enumerate(names)]
 print(f"smallest areas {min_areas}: Dice by class {np.round(scores, 3).tolist()}")
 print(f"the competition's score on {len(valid)} held-out images: {np.mean(scores):.4f}")
 models.save(model, "unet.safetensors")
-with open("min_areas.json", "w") as file:
-    json.dump(min_areas, file)
+Path("min_areas.json").write_text(json.dumps(min_areas))
