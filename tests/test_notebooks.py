@@ -47,9 +47,7 @@ def test_the_first_cell_is_the_one_that_the_bundle_command_prints(source):
 def test_there_is_a_pair_for_every_competition():
     names = {path.stem for path in SOURCES}
     assert names == {
-        f"{competition}_{part}"
-        for competition in PAIRS
-        for part in ("train", "submit")
+        f"{competition}_{part}" for competition in PAIRS for part in ("train", "submit")
     }
 
 
