@@ -31,6 +31,6 @@ model.to("cuda" if torch.cuda.is_available() else "cpu")
 # %%
 with submission.Writer(comp, data) as out:  # from here on a valid, empty submission.csv exists
     for image_id, path in out.todo():
-        with slides.open_slide(path) as slide:
+        with out.attempt(image_id), slides.open_slide(path) as slide:  # a bad one costs itself
             mask, core = inference.predict_masks(model, slide, tta="flips", progress=False)
-        out[image_id] = [one for one in touching.grow(core, mask) if one.area >= MIN_AREA]
+            out[image_id] = [one for one in touching.grow(core, mask) if one.area >= MIN_AREA]

@@ -29,5 +29,5 @@ model.to("cuda" if torch.cuda.is_available() else "cpu")
 # %%
 with submission.Writer(comp, data) as out:  # from here on a valid, empty submission.csv exists
     for image_id, path in out.todo():
-        with slides.open_slide(path) as slide:
+        with out.attempt(image_id), slides.open_slide(path) as slide:  # a bad one costs itself
             out[image_id] = inference.predict_mask(model, slide, tta="flips")

@@ -15,6 +15,10 @@ from kagglekit.rle import RLE
 
 _MAKERS = {
     **dict.fromkeys(FAMILIES, (make_gallery, 8, 3)),
+    # Enough to learn from what is rare in them: five organs, other cars, four kinds of defects.
+    "hubmap-organ-segmentation": (make_gallery, 15, 3),
+    "carvana-image-masking-challenge": (make_gallery, 16, 3),
+    "severstal-steel-defect-detection": (make_gallery, 24, 3),
     "hubmap-kidney-segmentation": (make_kidney, 4, 1),
     "data-science-bowl-2018": (make_bowl, 20, 5),
     "vesuvius-challenge-ink-detection": (make_gallery, 3, 2),
