@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kagglekit import models, submission
+from kagglekit import submission
 from kagglekit.competitions.data import Data
 from kagglekit.errors import CheckpointError
 from kagglekit.submission import score_masks
@@ -49,16 +49,11 @@ def test_two_ranks_validate_and_train_as_one(tmp_path):
     run("ranks", tmp_path)
     scores = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
     _, _, valid = parts(tmp_path / "images")
-    best = torch.load(tmp_path / "statistics" / "state.pt", weights_only=True)
-    alone = train_worker.model()
-    for epoch, row in enumerate(best["place"]["history"]):
-        assert row["score"] >= 0, epoch
-    saved = models.Model(train_worker.Small(), models.Recipe(window=32, stride=4))
-    alone.load_state_dict(best["average"])
-    last = valid.score(alone.eval()).value
-    assert last == best["place"]["history"][-1]["score"]
-    assert saved is not None
-    assert scores[0] == scores[1] == max(row["score"] for row in best["place"]["history"])
+    state = torch.load(tmp_path / "statistics" / "state.pt", weights_only=True)
+    alone, history = train_worker.model(), state["place"]["history"]
+    alone.load_state_dict(state["average"])
+    assert valid.score(alone.eval()).value == history[-1]["score"]
+    assert scores == 2 * [max(row["score"] for row in history)]
     one = fit(tmp_path / "one", replace(SETTINGS, batch_size=4, accumulate=1), statistics=False)
     two = torch.load(tmp_path / "two" / "state.pt", weights_only=True)["place"]["history"]
     for a, b in zip(one.history, two, strict=True):
@@ -114,7 +109,6 @@ def test_time_runs_out_and_the_same_call_goes_on(tmp_path, monkeypatch):
     brief = replace(SETTINGS, hours=40 / 3600)
     first = fit(tmp_path / "brief", brief)
     assert not first.is_finished
-    assert models.__name__  # the best so far, or the weights as they are
     assert first.path.is_file()
     while not first.is_finished:
         first = fit(tmp_path / "brief", brief)

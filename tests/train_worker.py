@@ -136,8 +136,8 @@ def rank(folder):
 def ranks(folder):
     import accelerate
 
-    images_of = Path(folder) / "images"
-    images_of.mkdir(exist_ok=True)
+    *_, valid = parts(Path(folder) / "images")
+    valid.score(model().eval())  # both forks find everything imported and compiled
     accelerate.notebook_launcher(rank, (Path(folder),), num_processes=2, use_port="29631")
 
 

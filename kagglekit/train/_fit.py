@@ -216,7 +216,7 @@ class _Loop:
 
     def _show(self, step: Step) -> None:
         """Move the bar; numbers are fetched from the device only when it is drawn."""
-        if self.bar.update(step.count):
+        if self.bar.update(step.tiles):
             loss, tiles, both, total = self.run.sums.tolist()
             told = {"loss": f"{loss / tiles:.4f}", "dice": f"{2 * both / max(total, 1):.4f}"}
             self.bar.set_postfix(told, refresh=False)

@@ -72,7 +72,7 @@ class Run:
         if self._average:
             self._average.update(self.model, self.place.steps)
         self.place.steps += 1
-        self.place.start += step.count
+        self.place.start += step.tiles
 
     def _learn(self, batch: Batch, step: Step) -> None:
         images, masks = (part.to(self.device, non_blocking=True) for part in batch)
@@ -80,9 +80,9 @@ class Run:
         loss = auxiliary_loss(
             self.settings.loss, outputs.logits, outputs.auxiliary, masks, self.settings.auxiliary
         )
-        # Devices' gradients are averaged: each tile of the step then weighs 1 / step.count.
+        # Devices' gradients are averaged: each tile of the step then weighs 1 / step.tiles.
         count = 0 if step.is_idle else len(images)
-        self.accelerator.backward(loss * (count * self.world / step.count))
+        self.accelerator.backward(loss * (count * self.world / step.tiles))
         if count:
             pred, true = outputs.logits.detach() > 0, masks > 0
             both = (pred & true).sum()

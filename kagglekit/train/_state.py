@@ -90,10 +90,10 @@ def read(path: Path, shaping: State) -> State | None:
 def random_state() -> State:
     """Return the state of every generator that a network or a dataset may draw from."""
     # NumPy's old generator, because datasets and libraries that others wrote draw from it.
-    name, keys, *rest = np.random.get_state(legacy=True)  # type: ignore[misc]  # noqa: NPY002
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
         "python": random.getstate(),
     }
@@ -102,7 +102,7 @@ def random_state() -> State:
 def restore_random(state: State) -> None:
     """Put all generators back to what `random_state` returned."""
     torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_initialized():
+    if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"])
     name, keys, *rest = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002

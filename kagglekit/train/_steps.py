@@ -14,12 +14,12 @@ class Step(NamedTuple):
 
     Attributes:
         batches: its draws, batch by batch; at least one, so that all devices come together.
-        count: draws of this step on all devices together.
+        tiles: draws of this step on all devices together.
         is_idle: its one batch only stands in for draws that there were not enough of.
     """
 
     batches: list[list[Draw]]
-    count: int
+    tiles: int
     is_idle: bool = False
 
 
