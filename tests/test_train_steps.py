@@ -24,7 +24,7 @@ def test_every_draw_that_is_left_is_made_once(length, size, accumulate, world, s
         assert all(1 <= len(batch) <= size for step in steps for batch in step.batches)
         assert all(1 <= len(step.batches) <= accumulate for step in steps)
         made.append(sorted(draw.sample for draw in drawn))
-    assert sum(made, []) == list(range(sampler.start, length))
+    assert [sample for step in made for sample in step] == list(range(sampler.start, length))
 
 
 def test_one_device_draws_what_several_do_together():
