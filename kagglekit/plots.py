@@ -1,11 +1,11 @@
-"""Pictures of an image with its prediction and truth.
+"""Pictures of an image with its prediction and truth, and curves of numbers.
 
 Masks stay runs: only the rows being drawn are ever decoded, so a 40,000 x 50,000 mask is drawn in a
 few megabytes.
 """
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -107,6 +107,49 @@ def as_jpeg(picture: Picture) -> bytes:
     sharp = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     _, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88, *sharp])
     return data.tobytes()
+
+
+def curves(series: Mapping[str, Sequence[float]], width: int = 640, height: int = 160) -> Picture:
+    """Draw numbers over their place, a panel for each series, one under the other.
+
+    Each panel has its own scale, whose ends stand at its left; what is not a number is left out.
+
+    Args:
+        series: at least one, by name.
+        width: of the picture in pixels.
+        height: of a panel in pixels.
+
+    Returns:
+        (panels × height, width, 3) uint8 RGB.
+
+    Example:
+        >>> curves({"loss": [0.9, 0.5, 0.4], "dice": [0.2, 0.6, 0.7]}).shape
+        (320, 640, 3)
+    """
+    panels = [_panel(name, values, width, height) for name, values in series.items()]
+    return np.concatenate(panels)
+
+
+def _panel(name: str, values: Sequence[float], width: int, height: int) -> Picture:
+    picture = np.full((height, width, 3), 255, np.uint8)
+    left, right, top, bottom = 90, width - 20, 30, height - 20
+    cv2.rectangle(picture, (left, top), (right, bottom), (200, 200, 200))
+    numbers = np.asarray(values, np.float64)
+    known = np.isfinite(numbers)
+    low, high = (numbers[known].min(), numbers[known].max()) if known.any() else (0.0, 0.0)
+    x = np.linspace(left, right, max(len(numbers), 2))[: len(numbers)][known]
+    y = bottom - (numbers[known] - low) / (high - low or 1) * (bottom - top)
+    points = np.stack([x, y], axis=1).round().astype(np.int32)
+    cv2.polylines(picture, [points], False, ONLY_TRUE, 2, cv2.LINE_AA)
+    for point in points:
+        cv2.circle(picture, [int(point[0]), int(point[1])], 3, ONLY_TRUE, -1, cv2.LINE_AA)
+    for text, place in (
+        (name, (left, top - 10)),
+        (f"{high:.4g}", (8, top + 10)),
+        (f"{low:.4g}", (8, bottom)),
+    ):
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+    return picture
 
 
 def _size(shape: tuple[int, int]) -> str:

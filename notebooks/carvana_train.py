@@ -47,7 +47,7 @@ print(f"{len(images)} tiles of {len(labelled) - len(valid)} images")
 
 # %%
 model = models.build(RECIPE).to(DEVICE)
-train.fit(model, images, masks, minutes=MINUTES)
+train.fit_arrays(model, images, masks, minutes=MINUTES)
 
 # %%
 scores = []

@@ -47,7 +47,7 @@ print(f"{len(images)} tiles, {masks.float().mean():.1%} of their pixels glomerul
 
 # %%
 model = models.build(RECIPE).to(DEVICE)
-train.fit(model, images, masks, minutes=MINUTES)
+train.fit_arrays(model, images, masks, minutes=MINUTES)
 
 # %%
 scores = []

@@ -54,7 +54,7 @@ print(f"{len(images)} tiles of {len(labelled) - len(held_out)} images")
 
 # %%
 model = models.build(RECIPE).to(DEVICE)
-train.fit(model, images, masks, minutes=MINUTES, weights=weights)
+train.fit_arrays(model, images, masks, minutes=MINUTES, weights=weights)
 
 
 # %%

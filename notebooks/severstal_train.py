@@ -52,7 +52,7 @@ print(f"{len(images)} tiles, {there.any(1).float().mean():.0%} of them with a de
 
 # %%
 model = models.build(recipe).to(DEVICE)
-train.fit(model, images, masks, minutes=MINUTES, weights=weights)
+train.fit_arrays(model, images, masks, minutes=MINUTES, weights=weights)
 
 # %%
 found = {}

@@ -117,3 +117,19 @@ def test_png() -> None:
     assert data.startswith(b"\x89PNG")
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     assert np.array_equal(decoded[..., ::-1], picture)
+
+
+def test_curves_rise_where_numbers_do():
+    picture = plots.curves({"up": [0.0, 1.0, 2.0], "down": [5.0, float("nan"), 1.0]}, 400, 100)
+    assert picture.shape == (200, 400, 3)
+    blue = (picture == plots.ONLY_TRUE).all(axis=2)
+    for panel, sign in ((blue[:100], -1), (blue[100:], 1)):
+        rows, columns = panel.nonzero()
+        left = rows[columns < columns.min() + 5].mean()
+        right = rows[columns > columns.max() - 5].mean()
+        assert sign * (right - left) > 30
+
+
+def test_a_curve_of_one_number_or_none():
+    assert (plots.curves({"one": [0.5]}) == plots.ONLY_TRUE).all(axis=2).any()
+    assert not (plots.curves({"none": [float("nan")]}) == plots.ONLY_TRUE).all(axis=2).any()

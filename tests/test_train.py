@@ -1,81 +1,174 @@
+"""Trainings of a tiny network: killed, on several ranks, cut short, scored as a submission is."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
-from kagglekit import train
-from kagglekit.models import Recipe, build
+from kagglekit import submission
+from kagglekit.competitions.data import Data
+from kagglekit.errors import CheckpointError
+from kagglekit.submission import score_masks
+from kagglekit.train import Settings, Validation, _fit
+from kagglekit.train._clock import Clock
+from tests import train_worker
+from tests.train_worker import COMP, SETTINGS, fit, parts
+
+pytest.importorskip("accelerate")
+
+ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A minute has 60 steps, whatever the machine."""
+def run(*words):
+    env = os.environ | {
+        "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GLOO_SOCKET_IFNAME": "lo",
+        "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    command = [sys.executable, "-m", "tests.train_worker", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_five_kills_change_nothing(tmp_path):
+    told = json.loads(run("kills", tmp_path, 2, 1, 0, 4, 3).splitlines()[-1])
+    assert told["kills"] == 5
+    assert told["killed"] == told["whole"]
+    assert len(told["whole"]["log"]) == 3
+
+
+@pytest.mark.slow
+def test_two_ranks_validate_and_train_as_one(tmp_path):
+    run("ranks", tmp_path)
+    scores = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+    _, _, valid = parts(tmp_path / "images")
+    state = torch.load(tmp_path / "statistics" / "state.pt", weights_only=True)
+    alone, history = train_worker.model(), state["place"]["history"]
+    alone.load_state_dict(state["average"])
+    assert valid.score(alone.eval()).value == history[-1]["score"]
+    assert scores == 2 * [max(row["score"] for row in history)]
+    one = fit(tmp_path / "one", replace(SETTINGS, batch_size=4, accumulate=1), statistics=False)
+    two = torch.load(tmp_path / "two" / "state.pt", weights_only=True)["place"]["history"]
+    for a, b in zip(one.history, two, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+        assert a["score"] == pytest.approx(b["score"], abs=1e-3)
+
+
+def test_accumulating_is_a_larger_batch_and_the_tail_counts(tmp_path):
+    large = fit(tmp_path / "a", replace(SETTINGS, batch_size=4, accumulate=1), statistics=False)
+    small = fit(tmp_path / "b", replace(SETTINGS, batch_size=1, accumulate=4), statistics=False)
+    assert [row["steps"] for row in small.history] == [3, 6, 9]  # nine tiles: 4, 4 and 1
+    for a, b in zip(large.history, small.history, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+
+
+def test_the_score_is_that_of_the_submission(tmp_path, monkeypatch):
+    result = fit(tmp_path / "run", replace(SETTINGS, epochs=2))
+    _, _, valid = parts(tmp_path / "images")
+    masks, shapes = {}, {}
+
+    def noted(found, sizes, comp, truth):
+        masks.update(found)
+        shapes.update(sizes)
+        return score_masks(found, sizes, comp, truth)
+
+    monkeypatch.setattr("kagglekit.train._validation.score_masks", noted)
+    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    net = train_worker.model()
+    net.load_state_dict(state["average"])
+    score = valid.score(net.eval())
+    tree = tmp_path / "tree"
+    (tree / "test").mkdir(parents=True)
+    for image_id, path in valid.images.items():
+        (tree / "test" / f"{image_id}.tiff").write_bytes(path.read_bytes())
+    (tree / "sample_submission.csv").write_text("id,predicted\nimage0,\nimage1,\n")
+    data = Data(tree, COMP)
+    with submission.Writer(COMP, data, tmp_path / "submission.csv") as out:
+        for image_id, found in masks.items():
+            out[image_id] = found
+    written = submission.score(tmp_path / "submission.csv", COMP, data, valid.truth)
+    assert written.value == score.value == result.history[-1]["score"]
+    mean = sum(written.union_dice.values()) / 2
+    assert mean == result.history[-1]["valid_dice"]
+    assert 0 < written.value < 1
+
+
+def test_time_runs_out_and_the_same_call_goes_on(tmp_path, monkeypatch):
+    whole = fit(tmp_path / "whole")
     now = iter(range(10**6))
-    monkeypatch.setattr(train.time, "monotonic", lambda: float(next(now)))
+    monkeypatch.setattr(
+        _fit, "Clock", lambda hours, every: Clock(hours, every, lambda: float(next(now)))
+    )
+    brief = replace(SETTINGS, hours=40 / 3600)
+    first = fit(tmp_path / "brief", brief)
+    assert not first.is_finished
+    assert first.path.is_file()
+    while not first.is_finished:
+        first = fit(tmp_path / "brief", brief)
+    assert train_worker.outcome(tmp_path / "brief") == train_worker.outcome(tmp_path / "whole")
+    assert first.score == whole.score
 
 
-def stripes(n=12, size=32):
-    """Bright stripes on dark ground: what is bright is to be found."""
-    torch.manual_seed(0)
-    masks = (torch.rand(n, 1, 1, size) > 0.5).expand(n, 1, size, size).float()
-    images = (60 + 120 * masks + 10 * torch.randn(n, 1, size, size)).clamp(0, 255)
-    return images.expand(n, 3, size, size).byte(), masks
+def test_patience(tmp_path):
+    still = replace(SETTINGS, epochs=9, lr=1e-12, patience=2)
+    result = fit(tmp_path / "run", still)
+    assert len(result.history) == 3
+    assert result.is_finished
 
 
-def model():
-    torch.manual_seed(0)
-    return build(Recipe("unet", {"width": 4, "depth": 2}, window=32, stride=4))
+def test_the_log_and_the_curves(tmp_path):
+    result = fit(tmp_path / "run", replace(SETTINGS, epochs=2))
+    with (tmp_path / "run" / "log.csv").open() as file:
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    assert rows == result.history
+    assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
+        "best.safetensors", "curves.png", "log.csv", "state.pt",
+    ]  # fmt: skip
 
 
-def test_a_model_learns(clock):
-    images, masks = stripes()
-    net = model()
-    train.fit(net, images, masks, minutes=2, say=lambda line: None)
-    with torch.inference_mode():
-        right = (net(images) > 0) == (masks > 0)
-    assert right.float().mean() > 0.95
-    assert not net.training
-
-
-def test_progress_is_told_ten_times(clock):
-    images, masks = stripes()
-    lines = []
-    train.fit(model(), images, masks, minutes=1, batch_size=2, say=lines.append)
-    assert len(lines) == 10
-    assert lines[0].startswith(" 10%  step 6  loss ")
-    assert lines[-1].startswith("100%  step 60  loss ")
-
-
-def test_a_tile_of_weight_zero_is_never_drawn(clock):
-    images, masks = stripes()
-    masks = masks.clone()
-    masks[0] = torch.nan  # one look at it would spoil the weights
-    weights = torch.ones(len(images))
-    weights[0] = 0
-    net = model()
-    train.fit(net, images, masks, minutes=1, weights=weights, say=lambda line: None)
-    assert all(p.isfinite().all() for p in net.parameters())
-
-
-def test_the_same_seed_gives_the_same_model(clock):
-    images, masks = stripes()
-    nets = [model(), model()]
-    for net in nets:
-        torch.manual_seed(5)
-        train.fit(net, images, masks, minutes=0.2, say=lambda line: None)
-    assert all(
-        torch.equal(a, b) for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True)
+def test_other_settings_are_refused(tmp_path):
+    fit(tmp_path / "run", replace(SETTINGS, epochs=1))
+    with pytest.raises(CheckpointError) as raised:
+        fit(tmp_path / "run", replace(SETTINGS, epochs=2, lr=0.1, progress=False, hours=3))
+    assert str(raised.value) == (
+        f"the training in `{tmp_path / 'run'}` cannot go on with other settings\n"
+        "  - epochs: 1 when it began, 2 now\n"
+        "  - lr: 0.003 when it began, 0.1 now\n"
+        "hint: give what it began with, or another folder for a training of its own"
     )
 
 
-@pytest.mark.parametrize(
-    ("images", "masks", "weights", "message"),
-    [
-        ((3, 3, 8, 8), (2, 1, 8, 8), None, "3 images, 2 masks and 3 weights do not pair up"),
-        ((3, 3, 8, 8), (3, 1, 8, 8), 4, "3 images, 3 masks and 4 weights do not pair up"),
-        ((3, 3, 8, 9), (3, 1, 8, 9), None, "tiles of (8, 9) pixels are not square"),
-    ],
-)
-def test_refuses(images, masks, weights, message):
-    weights = None if weights is None else torch.ones(weights)
+def test_a_loss_that_is_no_number(tmp_path):
+    def nothing(logits, target):
+        return logits.mean() * torch.nan
+
+    with pytest.raises(FloatingPointError) as raised:
+        fit(tmp_path / "run", replace(SETTINGS, loss=nothing))
+    assert str(raised.value) == (
+        "the loss of epoch 1 is nan: take a lower lr than 0.003, clip gradients, "
+        "or precision='bf16' or 'no'"
+    )
+
+
+def test_settings_are_checked():
     with pytest.raises(ValueError) as raised:
-        train.fit(model(), torch.zeros(images), torch.zeros(masks), minutes=1, weights=weights)
-    assert str(raised.value) == message
+        Settings(lr=0, schedule="step")
+    assert str(raised.value) == (
+        "lr must be above 0, not 0; schedule must be one of cosine, linear, constant, not 'step'"
+    )
+
+
+def test_validation_needs_truth(tmp_path):
+    with pytest.raises(ValueError) as raised:
+        Validation(COMP, {"a": tmp_path}, {})
+    assert str(raised.value) == (
+        "1 images to validate on, without truth: a; expected at least one image, each with its truth"
+    )

@@ -13,6 +13,7 @@ from kagglekit.rle import RLE, Dialect
 from kagglekit.submission.check import is_refusal, validate
 from kagglekit.submission.counting import RULES, Found, Rule
 from kagglekit.submission.rows import read
+from kagglekit.submission.texts import Masks, to_texts
 
 _COCO = Dialect("open-images")
 
@@ -60,11 +61,47 @@ def score(path: Path | str, comp: Profile, data: Data, truth: Mapping[str, Seque
     missing = [image_id for image_id in images if image_id not in truth]
     if missing:
         raise DataError("no truth for some test images", problems=missing)
-    texts = read(path, comp)
+    shapes = {image_id: data.shape(image) for image_id, image in images.items()}
+    return _score(read(path, comp), shapes, comp, truth, _groups(data, images))
+
+
+def score_masks(
+    masks: Mapping[str, Masks],
+    shapes: Mapping[str, tuple[int, int]],
+    comp: Profile,
+    truth: Mapping[str, Sequence[RLE]],
+) -> Score:
+    """Score masks as a submission with them would be, without a file or a folder.
+
+    Args:
+        masks: of each image, by id, as `Writer` takes them.
+        shapes: (height, width) of each image, by id.
+        comp: the competition.
+        truth: the masks of each image, by id.
+
+    Returns:
+        The score; no groups.
+
+    Raises:
+        SubmissionError: masks do not fit their image or the rules.
+    """
+    texts = {
+        image_id: to_texts(found, shapes[image_id], comp.submission)
+        for image_id, found in masks.items()
+    }
+    return _score(texts, shapes, comp, truth, {})
+
+
+def _score(
+    texts: Mapping[str, Sequence[str]],
+    shapes: Mapping[str, tuple[int, int]],
+    comp: Profile,
+    truth: Mapping[str, Sequence[RLE]],
+    groups: Mapping[str, Sequence[str]],
+) -> Score:
     rule, empty = RULES[comp.metric.name], comp.metric.empty
     found, union_dice = {}, {}
-    for image_id, image in images.items():
-        shape = data.shape(image)
+    for image_id, shape in shapes.items():
         this = found[image_id] = _found(texts[image_id], truth[image_id], shape, comp)
         union_dice[image_id] = metrics.dice(union(this.pred, shape), union(this.truth, shape))
     counts = {image_id: rule.count(this, empty) for image_id, this in found.items()}
@@ -75,7 +112,7 @@ def score(path: Path | str, comp: Profile, data: Data, truth: Mapping[str, Seque
         union_dice,
         {
             group: rule.total({image_id: counts[image_id] for image_id in members}, empty)
-            for group, members in _groups(data, images).items()
+            for group, members in groups.items()
         },
         _per_class(found, comp, rule),
         {name: reading(counts, empty) for name, reading in rule.readings.items()},

@@ -1,4 +1,4 @@
-"""Train a model on tiles for a given time."""
+"""Train on tiles in memory for a given time: the short way, for small data."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from kagglekit.tta import views
 _REPORTS = 10
 
 
-def fit(
+def fit_arrays(
     model: Model,
     images: torch.Tensor,
     masks: torch.Tensor,

@@ -1,0 +1,222 @@
+"""The loop: epochs of steps, each epoch judged by the competition's metric."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from kagglekit import models
+from kagglekit.models import Model
+from kagglekit.tiles import TileDataset, TileSampler
+from kagglekit.train._clock import Clock
+from kagglekit.train._log import write_log
+from kagglekit.train._run import Batch, Run
+from kagglekit.train._settings import Settings
+from kagglekit.train._steps import Batches, Step, plan
+from kagglekit.train._validation import Validation
+
+_GO, _SAVE, _STOP = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a training came to.
+
+    Attributes:
+        path: the best checkpoint, for `models.load`.
+        score: of that checkpoint; None where nothing was validated.
+        history: a row for each finished epoch, as in `log.csv`.
+        is_finished: False where time ran out: the same call goes on.
+    """
+
+    path: Path
+    score: float | None
+    history: list[dict[str, float]]
+    is_finished: bool
+
+
+def fit(
+    model: Model,
+    dataset: TileDataset,
+    sampler: TileSampler,
+    folder: Path | str,
+    settings: Settings | None = None,
+    validation: Validation | None = None,
+) -> Result:
+    """Train a model in place; go on where an earlier call with the same folder was stopped.
+
+    Called under `accelerate launch` or `notebook_launcher`, every process calls it alike: each
+    trains on its device with its share of every step, and validates its share of the images.
+
+    Args:
+        model: from `models.build`; it is moved to the GPU, if there is one.
+        dataset: the tiles.
+        sampler: which of them, in which order; its seed is the training's.
+        folder: gets `best.safetensors`, `log.csv`, `curves.png`, and `state.pt`, from which the
+            same call goes on after a kill; it is made.
+        settings: by default those of `Settings()`.
+        validation: what each epoch is judged by. Without it the last epoch is the best.
+
+    Returns:
+        What came of it; on every rank.
+
+    Raises:
+        CheckpointError: the folder's training was begun with other settings.
+        FloatingPointError: the loss is no longer a number.
+        ValueError, SlideError, PlanError: an image cannot be validated: see `inference.predict`.
+    """
+    settings, folder = settings or Settings(), Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    run = Run(model, settings)
+    return _Loop(run, dataset, sampler, folder, settings, validation).go()
+
+
+class _Loop:
+    def __init__(
+        self,
+        run: Run,
+        dataset: TileDataset,
+        sampler: TileSampler,
+        folder: Path,
+        settings: Settings,
+        validation: Validation | None,
+    ) -> None:
+        self.run, self.sampler, self.settings = run, sampler, settings
+        self.validation = validation
+        self.state, self.best = folder / "state.pt", folder / "best.safetensors"
+        self.clock = Clock(settings.hours, settings.save_minutes)
+        sampler.set_epoch(0)
+        self.length = len(sampler)
+        self.shaping = settings.shaping() | {
+            "seed": sampler.seed,
+            "tiles in an epoch": self.length,
+            "devices": run.world,
+        }
+        self.batches = Batches()
+        self.seeds = torch.Generator()  # of workers; the loader else draws from the network's own
+        self.loader: DataLoader[Any] = DataLoader(
+            dataset,
+            batch_sampler=self.batches,
+            num_workers=settings.workers,
+            persistent_workers=settings.workers > 0,
+            pin_memory=run.device.type == "cuda",
+            generator=self.seeds,
+        )
+
+    def go(self) -> Result:
+        run = self.run
+        run.resume(self.state, self.shaping)
+        place = run.place
+        self.before = place.seconds
+        self.bar = tqdm(
+            total=self.settings.epochs * self.length,
+            initial=place.epoch * self.length + place.start,
+            unit="tile",
+            disable=not self.settings.progress or run.rank > 0,
+        )
+        is_over = False
+        while not is_over and not self._is_finished():
+            is_over = not self._train_epoch()
+            if not is_over:
+                with self.clock.pause():
+                    self._end_epoch()
+        if is_over and run.rank == 0 and not place.history:
+            models.save(run.judged, self.best)  # better than nothing
+        self.bar.close()
+        run.close()
+        run.accelerator.wait_for_everyone()
+        scores = place.scores
+        return Result(self.best, max(scores) if scores else None, place.history, not is_over)
+
+    def _is_finished(self) -> bool:
+        place, patience = self.run.place, self.settings.patience
+        return place.epoch >= self.settings.epochs or bool(patience and place.stale >= patience)
+
+    def _train_epoch(self) -> bool:
+        """Make the steps that are left of this epoch; False if time ran out."""
+        run, place = self.run, self.run.place
+        self.sampler.epoch, self.sampler.start = place.epoch, place.start
+        self.batches.steps = plan(self.sampler, self.settings, run.rank, run.world)
+        self.seeds.manual_seed(place.epoch)
+        steps, batches = self.batches.steps, self._loaded(self.batches.steps)
+        for step in steps:
+            run.step(step, batches, self._lr(place.steps))
+            self.clock.tick()
+            self._show(step)
+            todo = self._todo()
+            if todo != _GO:
+                with self.clock.pause():
+                    self._save()
+            if todo == _STOP:
+                return False
+        return True
+
+    def _lr(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0: that of its middle, never 0."""
+        whole = self.settings.batch_size * self.settings.accumulate * self.run.world
+        total = self.settings.epochs * math.ceil(self.length / whole)
+        return self.settings.lr_at((step + 0.5) / total)
+
+    def _loaded(self, steps: list[Step]) -> Iterator[Batch]:
+        return iter(self.loader) if steps else iter(())
+
+    def _todo(self) -> int:
+        todo = _STOP if self.clock.is_over() else _SAVE if self.clock.wants_save() else _GO
+        return self.run.agree(todo)
+
+    def _end_epoch(self) -> None:
+        """Judge the epoch, and keep its model if it is the best."""
+        run, place = self.run, self.run.place
+        run.level()
+        self._save()  # a kill while validating costs the validation alone
+        row = self._row()
+        if not math.isfinite(row["loss"]):
+            raise FloatingPointError(
+                f"the loss of epoch {place.epoch + 1} is {row['loss']}: take a lower lr than "
+                f"{self.settings.lr:g}, clip gradients, or precision='bf16' or 'no'"
+            )
+        best = max(place.scores, default=-math.inf)
+        is_best = not place.history or row.get("score", math.inf) > best
+        if is_best and run.rank == 0:
+            models.save(run.judged, self.best)
+        place.history.append(row)
+        place.epoch, place.start = place.epoch + 1, 0
+        run.sums.zero_()
+        self._save()
+        if run.rank == 0:
+            write_log(self.state.parent, place.history)
+
+    def _row(self) -> dict[str, float]:
+        run, place = self.run, self.run.place
+        loss, tiles, both, total = run.accelerator.reduce(run.sums, "sum").tolist()
+        seconds = self.before + self.clock.seconds
+        row = {
+            "epoch": place.epoch + 1,
+            "steps": place.steps,
+            "lr": self._lr(place.steps - 1),
+            "loss": loss / tiles,
+            "dice": 2 * both / total if total else 1.0,
+        }
+        if self.validation is not None:
+            run.model.eval()
+            score = self.validation.score(run.judged)
+            mean = sum(score.union_dice.values()) / len(score.union_dice) if score else 0.0
+            row["score"] = run.agree_score(score.value if score else 0.0)
+            row["valid_dice"] = run.agree_score(mean)
+        return row | {"seconds": round(seconds, 1)}
+
+    def _save(self) -> None:
+        self.run.place.seconds = self.before + self.clock.seconds
+        self.run.save(self.state, self.shaping)
+
+    def _show(self, step: Step) -> None:
+        """Move the bar; numbers are fetched from the device only when it is drawn."""
+        if self.bar.update(step.tiles):
+            loss, tiles, both, total = self.run.sums.tolist()
+            told = {"loss": f"{loss / tiles:.4f}", "dice": f"{2 * both / max(total, 1):.4f}"}
+            self.bar.set_postfix(told, refresh=False)

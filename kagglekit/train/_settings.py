@@ -1,0 +1,109 @@
+"""What a training is to do, in one frozen place."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from kagglekit.losses import bce_dice_loss
+
+Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+PRECISIONS = ("auto", "no", "fp16", "bf16")
+"""The names `Settings.precision` may have."""
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+    "linear": lambda done: 1 - done,
+    "constant": lambda done: 1.0,
+}
+"""How the learning rate falls after its rise: share of the way done, [0, 1], to share of `lr`."""
+
+_FREE = ("precision", "patience", "hours", "save_minutes", "workers", "progress")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training is to do.
+
+    Attributes:
+        epochs: how many of the sampler's epochs.
+        batch_size: tiles that one device sees at a time.
+        accumulate: batches whose gradients make one step of the optimizer. With W devices a step
+            is made of batch_size × accumulate × W tiles; the last of an epoch of what is left.
+        lr: the highest learning rate of AdamW.
+        weight_decay: of AdamW.
+        schedule: a name of `SCHEDULES`.
+        warmup: share of all steps in which the learning rate rises, in [0, 1).
+        clip: longest gradient, as a norm over all weights; 0 for none.
+        ema: how much of the weights' running average each step keeps, e.g. 0.999; 0 for none. With
+            it, the average is what is validated and saved.
+        loss: of `kagglekit.losses`, or like them: the mean over a batch's samples.
+        auxiliary: weight of the auxiliary outputs, if the network has some.
+        precision: "fp16", "bf16", "no", or "auto": bf16 where the GPU computes with it, else fp16.
+            On a CPU always "no".
+        patience: epochs without a better score after which training stops; 0 for never.
+        hours: when to stop, counted from the call; None for never.
+        save_minutes: how often the state is saved within an epoch; 0 for after each step.
+        workers: processes that read tiles.
+        progress: show a bar.
+
+    Raises:
+        ValueError: a setting is out of its range; all are listed.
+    """
+
+    epochs: int = 30
+    batch_size: int = 8
+    accumulate: int = 1
+    lr: float = 1e-3
+    weight_decay: float = 1e-2
+    schedule: str = "cosine"
+    warmup: float = 0.05
+    clip: float = 1.0
+    ema: float = 0.999
+    loss: Loss = bce_dice_loss
+    auxiliary: float = 0.4
+    precision: str = "auto"
+    patience: int = 0
+    hours: float | None = None
+    save_minutes: float = 10
+    workers: int = 2
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        checks = {
+            "epochs must be at least 1": self.epochs >= 1,
+            "batch_size must be at least 1": self.batch_size >= 1,
+            "accumulate must be at least 1": self.accumulate >= 1,
+            "lr must be above 0": self.lr > 0,
+            f"schedule must be one of {', '.join(SCHEDULES)}": self.schedule in SCHEDULES,
+            "warmup must be in [0, 1)": 0 <= self.warmup < 1,
+            "clip must not be below 0": self.clip >= 0,
+            "ema must be in [0, 1)": 0 <= self.ema < 1,
+            f"precision must be one of {', '.join(PRECISIONS)}": self.precision in PRECISIONS,
+            "patience must not be below 0": self.patience >= 0,
+            "hours must be above 0, or None": self.hours is None or self.hours > 0,
+        }
+        wrong = [rule for rule, holds in checks.items() if not holds]
+        if wrong:
+            given = [f"{rule}, not {getattr(self, rule.split()[0])!r}" for rule in wrong]
+            raise ValueError("; ".join(given))
+
+    def lr_at(self, done: float) -> float:
+        """Return the learning rate when a share of all steps, in [0, 1), is done.
+
+        Example:
+            >>> settings = Settings(lr=1.0, schedule="linear", warmup=0.5)
+            >>> [settings.lr_at(done) for done in (0.25, 0.5, 0.75)]
+            [0.5, 1.0, 0.5]
+        """
+        if done < self.warmup:
+            return self.lr * done / self.warmup
+        return self.lr * SCHEDULES[self.schedule]((done - self.warmup) / (1 - self.warmup))
+
+    def shaping(self) -> dict[str, Any]:
+        """Return the settings that a training cannot change when it goes on, as plain values."""
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _FREE}
+        return found | {"loss": getattr(self.loss, "__name__", type(self.loss).__name__)}

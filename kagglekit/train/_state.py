@@ -1,0 +1,109 @@
+"""All that a training is made of at one moment, written so that a kill cannot harm it."""
+
+import math
+import os
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from kagglekit.errors import CheckpointError
+
+State = dict[str, Any]
+
+
+@dataclass
+class Place:
+    """Where a training is.
+
+    Attributes:
+        epoch: counted from 0.
+        start: draws of this epoch that are done.
+        steps: of the optimizer, since the beginning.
+        seconds: that the training took, over all its sessions.
+        history: what each finished epoch came to, as `log.csv` has it.
+    """
+
+    epoch: int = 0
+    start: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def scores(self) -> list[float]:
+        """The score of each finished epoch, -inf for one that is no number; none unvalidated."""
+        found = [row["score"] for row in self.history if "score" in row]
+        return [-math.inf if math.isnan(score) else score for score in found]
+
+    @property
+    def stale(self) -> int:
+        """Epochs since the best one."""
+        scores = self.scores
+        return len(scores) - 1 - scores.index(max(scores)) if scores else 0
+
+
+def write(path: Path, state: State) -> None:
+    """Write a state; until it is complete, the one before stays in its place."""
+    beside = path.with_name(f".{path.name}.part")
+    with beside.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read(path: Path, shaping: State) -> State | None:
+    """Read a state, numbers only: a stranger's file cannot run code.
+
+    Args:
+        path: what `write` was given.
+        shaping: what must be as it was when the training began.
+
+    Returns:
+        The state, or None where there is none.
+
+    Raises:
+        CheckpointError: it was begun with other settings; all are listed.
+    """
+    if not path.is_file():
+        return None
+    state: State = torch.load(path, map_location="cpu", weights_only=True)
+    began = state["shaping"]
+    problems = [
+        f"{name}: {began.get(name)!r} when it began, {shaping[name]!r} now"
+        for name in shaping
+        if began.get(name) != shaping[name]
+    ]
+    if problems:
+        raise CheckpointError(
+            f"the training in `{path.parent}` cannot go on with other settings",
+            problems=problems,
+            hint="give what it began with, or another folder for a training of its own",
+        )
+    return state
+
+
+def random_state() -> State:
+    """Return the state of every generator that a network or a dataset may draw from."""
+    # NumPy's old generator, because datasets and libraries that others wrote draw from it.
+    name, keys, *rest = np.random.get_state(legacy=True)  # noqa: NPY002
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
+        "python": random.getstate(),
+    }
+
+
+def restore_random(state: State) -> None:
+    """Put all generators back to what `random_state` returned."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))  # noqa: NPY002
+    random.setstate(state["python"])
