@@ -106,6 +106,12 @@ def test_a_cell_that_kills_its_kernel(tmp_path: Path) -> None:
             "f(0)",
         ),
         ("ValueError  Traceback\n<ipython-input-2> in <module>\n     12 a\n---> 13 f(0)", "f(0)"),
+        (
+            "gaierror  Traceback\nFile /lib/request.py:9, in do()\n----> 9 h.request()\n\n"
+            "During handling of the above exception:\n\nURLError  Traceback\n"
+            "Cell In[3], line 1\n----> 1 urlretrieve(a)\n\nFile /lib/request.py:9\n---> 19 x",
+            "urlretrieve(a)",
+        ),
         ('  File "<ipython-input-1-0a>", line 1\n    x = = 1\n        ^\nSyntaxError', "x = = 1"),
         ("  Cell In[1], line 1\n    x = = 1\n        ^\nSyntaxError", "x = = 1"),
         ("An exception has occurred, use %tb to see the full traceback.\n\nSystemExit: 3", ""),

@@ -97,8 +97,13 @@ def _failure(cell):
 
 
 def _failing_line(traceback):
-    """Return the cell's own line: the first that an arrow points at, or that cannot be parsed."""
-    found = re.search(r"^-+> *\d+ (.*)$", traceback, flags=re.MULTILINE)
+    """Return the cell's own line: the first that an arrow points at, or that cannot be parsed.
+
+    Where one exception led to another, the lines of the first may all be a library's.
+    """
+    cell = re.search(r"^.*(?:Cell In|<ipython-input|ipykernel_\d+/).*$", traceback, re.MULTILINE)
+    arrow = re.compile(r"^-+> *\d+ (.*)$", re.MULTILINE)
+    found = arrow.search(traceback, cell.end() if cell else 0)
     found = found or re.search(r"^ *(?:Cell In|File \"<ipython).*\n(.*)$", traceback, re.MULTILINE)
     return found[1].strip() if found else ""
 
