@@ -164,7 +164,8 @@ def test_the_main_job_in_small(tmp_path, built, isolated):
     assert "PASSED: this notebook is fit to submit" in done.stdout
     assert (tmp_path / "out" / "train" / "unet.safetensors").is_file()
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 3
+    # Of each of three images: a photograph and its differences, prediction and truth.
+    assert page.count("data:image/jpeg;base64,") == page.count("data:image/png;base64,") == 6
 
 
 @pytest.mark.slow
