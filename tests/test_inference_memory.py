@@ -107,17 +107,16 @@ def test_this_machine():
 
 
 _FAULTS = """
-import resource, sys
+import resource
 import numpy as np
 from kagglekit.inference._memory import keep_freed_memory
 
-if sys.argv[1] == "keep":
-    keep_freed_memory()
+keep_freed_memory()
 
 def layers():
     for _ in range(50):
-        for _ in range(3):
-            np.empty(3 << 20, np.uint8).fill(1)
+        held = [np.ones(3 << 20, np.uint8) for _ in range(4)]  # more than glibc keeps by itself
+        del held
 
 layers()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -128,9 +127,5 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep it anyway")
 def test_memory_that_was_freed_is_not_fetched_anew():
-    faults = {
-        how: int(subprocess.check_output([sys.executable, "-c", _FAULTS, how], text=True))
-        for how in ("keep", "plain")
-    }
-    assert faults["keep"] < 100  # pages; a block of 3 MiB has 768
-    assert faults["keep"] < faults["plain"] or faults["plain"] < 100
+    faults = int(subprocess.check_output([sys.executable, "-c", _FAULTS], text=True))
+    assert faults < 1000  # pages: those of a block once over; without it, of 200 blocks
