@@ -113,6 +113,18 @@ def test_it_is_built_once_and_again_after_an_interruption() -> None:
 
 
 @pytest.mark.usefixtures("index")
+def test_the_cache_keeps_the_four_used_last() -> None:
+    packages = ["there", "other", "helper", "untold", "mine"]
+    made = [replica.make_replica(tiny_image(LIST), [name]) for name in packages[:4]]
+    for age, each in enumerate(made):
+        os.utime(each.folder / ".complete", (age, age))
+    replica.make_replica(tiny_image(LIST), [packages[0]])  # used again: now the second is oldest
+    fifth = replica.make_replica(tiny_image(LIST), [packages[4]])
+    there = {folder.name for folder in fifth.folder.parent.iterdir()}
+    assert there == {each.folder.name for each in (made[0], made[2], made[3], fifth)}
+
+
+@pytest.mark.usefixtures("index")
 def test_a_clone_is_independent() -> None:
     made = replica.make_replica(tiny_image(LIST), ["there"])
     before = installed(made)

@@ -26,6 +26,8 @@ from kagglekit.offline.image import KaggleImage
 # What Kaggle runs a notebook with, whatever the notebook imports.
 _FORMAT = "3"  # of the cache: 3 is relocatable and compiled
 _KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
+# Replicas that stay in the cache: up to 8 GB each where hard links into uv's cache cannot be made.
+_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def reachable(image: KaggleImage) -> tuple[KaggleImage, tuple[str, ...]]:
 def make_replica(
     image: KaggleImage, roots: Iterable[str], bundled: Iterable[str] = (), *, exact: bool = True
 ) -> Replica:
-    """Build the replica of an image, or find it in the cache.
+    """Build the replica of an image, or find it in the cache, which keeps the four used last.
 
     Args:
         image: the Kaggle image.
@@ -136,6 +138,8 @@ def make_replica(
             )
         _strike_contradictions(folder, packages)
         complete.write_text(_version(folder / "bin" / "python"))
+        _forget_the_oldest(folder.parent)
+    complete.touch()  # the time of its last use
     return Replica(folder, packages, complete.read_text(), warnings)
 
 
@@ -226,6 +230,12 @@ def _contradicts(line: str, packages: dict[str, str]) -> bool:
         return False
     version = packages.get(canonicalize_name(wanted.name))
     return version is not None and not wanted.specifier.contains(version, prereleases=True)
+
+
+def _forget_the_oldest(replicas: Path) -> None:
+    by_use = sorted(replicas.glob("*/.complete"), key=lambda mark: mark.stat().st_mtime)
+    for mark in by_use[:-_KEPT]:
+        shutil.rmtree(mark.parent, ignore_errors=True)
 
 
 def _uv(*arguments: str) -> str:
