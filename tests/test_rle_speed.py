@@ -162,3 +162,13 @@ def test_a_numba_that_does_not_load_is_done_without(monkeypatch):
     use_numba(True)
     with pytest.raises(ImportError):
         _speed.compiled("write_pairs", 1)
+
+
+def test_kernels_compile_also_where_the_result_cannot_be_kept():
+    """As where the package and the user's cache are read-only: numba finds no folder for it."""
+    kernels = pytest.importorskip("kagglekit.rle._kernels")
+    scope: dict = {}
+    exec("def double(x):\n    return 2 * x", scope)  # code without a file has no folder either
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        kernels.njit(cache=True)(scope["double"])
+    assert kernels._kernel(scope["double"])(21) == 42

@@ -1,9 +1,9 @@
 """Path templates such as "train/{id}.tiff", used both ways: to name files and to find them."""
 
-import glob
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 _FIELD = re.compile(r"\{(\w+)\}")
@@ -72,24 +72,35 @@ def find(root: Path, template: str, key: str | None = None, **known: str) -> dic
         >>> find(Path("no-such-folder"), "train/{id}.tiff")
         {}
     """
-    folders = template.endswith("/")
-    template = template.removesuffix("/")
-    pattern = ""
-    for literal, name in _parts(template):
-        pattern += glob.escape(literal)
-        if name:
-            pattern += glob.escape(known[name]) if name in known else "*"
-    regex = _regex(template, {name: [value] for name, value in known.items()})
-    is_one = os.path.isdir if folders else os.path.isfile
-    found, base = {}, str(root)
-    # Names are taken apart as text: a competition may have 100,000 of them.
-    for name in glob.iglob(pattern, root_dir=root, include_hidden=True):  # noqa: PTH207
-        matched = regex.fullmatch(name)
-        if matched is not None and is_one(os.path.join(base, name)):  # noqa: PTH118
+    folders, template = template.endswith("/"), template.removesuffix("/")
+    choices = {name: [value] for name, value in known.items()}
+    regex = _regex(template, choices)
+    levels = [_regex(level, choices) for level in template.split("/")]
+    found = {}
+    for name in _names(str(root), "", levels, folders):
+        matched = regex.fullmatch(name)  # as a whole: a field may be in two levels
+        if matched is not None:
             fields = matched.groupdict()
             unknown = [value for field, value in fields.items() if field not in known]
             found[fill(key, **{**known, **fields}) if key else unknown[0]] = root / name
     return dict(sorted(found.items()))
+
+
+def _names(
+    root: str, folder: str, levels: Sequence[re.Pattern[str]], folders: bool
+) -> Iterator[str]:
+    """Yield the files, or folders, so many levels below a folder, by their paths from the root.
+
+    Names stay text, and what a name is comes with the listing: a competition may have 100,000.
+    """
+    level, *deeper = levels
+    with suppress(OSError), os.scandir(f"{root}/{folder}") as entries:
+        for entry in entries:
+            if level.fullmatch(entry.name):
+                if deeper:
+                    yield from _names(root, f"{folder}{entry.name}/", deeper, folders)
+                elif entry.is_dir() if folders else entry.is_file():
+                    yield folder + entry.name
 
 
 def _parts(template: str) -> list[tuple[str, str]]:

@@ -10,7 +10,15 @@ from numba import njit
 _LIMIT = 10**17  # far beyond any mask: numbers stop growing here instead of wrapping around
 
 
-@njit(nogil=True)
+def _kernel(loop):
+    """Compile a loop when it is first called, and keep the result for the next process."""
+    try:
+        return njit(nogil=True, cache=True)(loop)
+    except RuntimeError:  # no folder to keep it in: this one and the user's are read-only
+        return njit(nogil=True)(loop)
+
+
+@_kernel
 def differing(rows, above, found):
     """Write the flat positions where `rows` and `above` differ to `found`; return how many.
 
@@ -37,7 +45,7 @@ def differing(rows, above, found):
     return count
 
 
-@njit(nogil=True)
+@_kernel
 def _put(number, text, at):
     width, rest = 1, number
     while rest >= 10:
@@ -52,7 +60,7 @@ def _put(number, text, at):
     return at + width + 1
 
 
-@njit(nogil=True)
+@_kernel
 def write_pairs(starts, lengths, text):
     """Write pairs as ASCII, each number with a space behind; return the bytes used."""
     at = 0
@@ -62,7 +70,7 @@ def write_pairs(starts, lengths, text):
     return at
 
 
-@njit(nogil=True)
+@_kernel
 def read_pairs(codes, pixels, base):
     """Read pairs from ASCII digits and spaces to 0-based runs; touching ones become one.
 
@@ -103,7 +111,7 @@ def read_pairs(codes, pixels, base):
     return -1 if second else count, starts, lengths
 
 
-@njit(nogil=True)
+@_kernel
 def _flips(starts, lengths, line, near0, far0, shape, place, flips):
     """Walk over the pixels of a window that differ from the one above, line by line.
 
@@ -132,7 +140,7 @@ def _flips(starts, lengths, line, near0, far0, shape, place, flips):
             far, first = far + 1, first + line
 
 
-@njit(nogil=True)
+@_kernel
 def paint_window(starts, lengths, line, near0, far0, mask):
     """Paint the runs of lines that lie across memory into a window of them.
 
@@ -156,7 +164,7 @@ def paint_window(starts, lengths, line, near0, far0, mask):
             mask[y, flips[i]] ^= 1
 
 
-@njit(nogil=True)
+@_kernel
 def shared_pixels(a_starts, a_lengths, b_starts, b_lengths):
     """Return how many pixels two masks share, going through both once."""
     shared, i, j = 0, 0, 0
@@ -170,7 +178,7 @@ def shared_pixels(a_starts, a_lengths, b_starts, b_lengths):
     return shared
 
 
-@njit(nogil=True)
+@_kernel
 def _root(parent, i):
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -178,7 +186,7 @@ def _root(parent, i):
     return i
 
 
-@njit(nogil=True)
+@_kernel
 def join_pieces(starts, lengths, line, reach):
     """Return the component of each piece of a line, 0, 1, … by first piece, and their count.
 
