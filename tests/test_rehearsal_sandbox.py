@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -114,6 +115,25 @@ def test_there_is_no_network(session: Session, code: str, host: str, error: str)
 def test_programs_that_are_not_python_have_no_network_either(session: Session) -> None:
     done, _ = shell(session, "exec 3<>/dev/tcp/192.0.2.1/80")
     assert done.status != 0
+
+
+@pytest.mark.usefixtures("isolated")
+def test_names_that_other_programs_look_up_are_noted_with_their_command(session: Session) -> None:
+    lookup = f"getent ahosts {NOWHERE}"
+    done, _ = shell(session, f"{lookup} & {lookup}; exec 3<>/dev/tcp/more.{NOWHERE}/80")
+    assert done.status != 0
+    assert list(done.attempts) == [
+        {"host": NOWHERE, "port": "", "where": lookup},
+        {"host": f"more.{NOWHERE}", "port": "", "where": ANY},
+    ]
+    assert f"more.{NOWHERE}" in done.attempts[1]["where"]  # the shell itself asked
+
+
+@pytest.mark.usefixtures("isolated")
+def test_names_fail_as_on_kaggle_and_at_once(session: Session) -> None:
+    code = f"import socket\nsocket.getaddrinfo('{NOWHERE}', 443)"
+    _, lines = python(session, code)
+    assert lines[-1] == "socket.gaierror: [Errno -3] Temporary failure in name resolution"
 
 
 @pytest.mark.parametrize("isolation", ["isolated", "not_isolated"])

@@ -25,6 +25,7 @@ from kagglekit.rehearsal.meter import Meter, Tick
 
 _ENTER = Path(__file__).parent / "inside" / "enter.py"
 _WATCH = Path(__file__).parent / "inside" / "watch"
+_WATCHED, _LOOKED_UP = "network.jsonl", "names.jsonl"  # in a session's scratch folder
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Completed:
     Attributes:
         status: exit status.
         usage: what it took of time, memory and disk, and whether it was stopped for that.
-        attempts: connections that were tried, as the network watch wrote them.
+        attempts: connections that were tried: host, port, and where, the notebook's line or the
+            command; without port where a program only looked the host up.
     """
 
     status: int
@@ -68,8 +70,9 @@ def isolation() -> str:
         return "this system has no `unshare`"
     with tempfile.TemporaryDirectory() as folder:
         spec = {"root": f"{folder}/root", "mounts": [["/kaggle/input/x", folder, True]]}
+        spec |= {"names": f"{folder}/names", "cwd": "/kaggle"}
         Path(folder, "root").mkdir()
-        command = [*_unshare(), json.dumps(spec | {"cwd": "/kaggle"}), "true"]
+        command = [*_unshare(), json.dumps(spec), "true"]
         done = subprocess.run(command, capture_output=True, text=True)
     return "" if done.returncode == 0 else f"namespaces are not allowed: {done.stderr.strip()}"
 
@@ -94,11 +97,11 @@ def run(
         How it ended. A failing command is not an error here.
     """
     scratch = session.scratch.resolve()  # the command starts in another folder
-    home, log = scratch / "home", scratch / "network.jsonl"
+    home = scratch / "home"
     home.mkdir(parents=True, exist_ok=True)
-    for old in (log, scratch / "stacks.txt"):
-        old.unlink(missing_ok=True)
-    environment = _environment(session, home, log)
+    for old in (_WATCHED, _LOOKED_UP, "stacks.txt"):
+        (scratch / old).unlink(missing_ok=True)
+    environment = _environment(session, home, scratch / _WATCHED)
     if isolation() == "":
         command = [*_unshare(), json.dumps(_spec(session, scratch)), *command]
     else:
@@ -122,7 +125,7 @@ def run(
             processes.kill([*left, *([process.pid] if process.poll() is None else [])])
     if group:
         group.remove()
-    return Completed(process.returncode, usage, _read_attempts(log))
+    return Completed(process.returncode, usage, _read_attempts(scratch))
 
 
 def _spec(session: Session, scratch: Path) -> dict[str, object]:
@@ -134,7 +137,8 @@ def _spec(session: Session, scratch: Path) -> dict[str, object]:
         for name, path in session.inputs.items()
     ]
     mounts.append(["/kaggle/working", str(session.working.resolve()), False])
-    return {"root": str(root), "mounts": mounts, "cwd": "/kaggle/working"}
+    names = str(scratch / _LOOKED_UP)
+    return {"root": str(root), "mounts": mounts, "names": names, "cwd": "/kaggle/working"}
 
 
 def _unshare() -> list[str]:
@@ -176,9 +180,13 @@ def _stand_ins(session: Session) -> dict[str, str]:
     }
 
 
-def _read_attempts(log: Path) -> tuple[dict[str, str], ...]:
-    if not log.is_file():
-        return ()
-    lines = log.read_text().splitlines()
-    unique = dict.fromkeys(lines)  # a retry is not a second finding
-    return tuple(json.loads(line) for line in unique)
+def _read_attempts(scratch: Path) -> tuple[dict[str, str], ...]:
+    """Return what Python tried, and then the names that other programs looked up."""
+    watched, looked_up = (_read_lines(scratch / name) for name in (_WATCHED, _LOOKED_UP))
+    told = {attempt["host"] for attempt in watched}  # Python's end at the name server too
+    return (*watched, *(attempt for attempt in looked_up if attempt["host"] not in told))
+
+
+def _read_lines(log: Path) -> list[dict[str, str]]:
+    lines = log.read_text().splitlines() if log.is_file() else []
+    return [json.loads(line) for line in dict.fromkeys(lines)]  # a retry is not a second finding

@@ -1,9 +1,9 @@
 """First program inside the sandbox's namespaces: build its root directory, then become the command.
 
 Started as `unshare --user --map-root-user --mount --net python enter.py SPEC COMMAND...`. SPEC is
-JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder outside, read-only] each)
-and `cwd`. The new root shows everything the machine's own shows, plus `/kaggle`; nothing outside
-the namespaces changes, and all of it is gone when the command ends.
+JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder outside, read-only] each),
+`names` (where to note the names that are asked for) and `cwd`. The new root shows everything the machine's own shows, plus
+`/kaggle`; nothing outside the namespaces changes, and all of it is gone when the command ends.
 """
 
 import fcntl
@@ -14,6 +14,8 @@ import struct
 import subprocess
 import sys
 from pathlib import Path
+
+import resolver
 
 
 def _mount(*arguments: str) -> None:
@@ -57,12 +59,16 @@ def raise_loopback() -> None:
 
 
 def main() -> None:
-    """Build the root, enter it, become the command."""
+    """Build the root, enter it, let nobody find an address, become the command."""
     spec = json.loads(sys.argv[1])
-    root = Path(spec["root"])
+    root, names = Path(spec["root"]), Path(spec["names"])
     raise_loopback()
     build_root(root, spec["mounts"])
     os.chroot(root)
+    settings = names.with_name("resolv.conf")
+    resolver.start(names, settings)
+    if Path("/etc/resolv.conf").exists():  # without one, 127.0.0.1 is asked anyway
+        _mount("--bind", str(settings), "/etc/resolv.conf")
     os.chdir(spec["cwd"])
     os.execvp(sys.argv[2], sys.argv[2:])
 
