@@ -1,9 +1,10 @@
 """First program inside the sandbox's namespaces: build its root directory, then become the command.
 
 Started as `unshare --user --map-root-user --mount --net python enter.py SPEC COMMAND...`. SPEC is
-JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder outside, read-only] each),
-`names` (where to note the names that are asked for) and `cwd`. The new root shows everything the machine's own shows, plus
-`/kaggle`; nothing outside the namespaces changes, and all of it is gone when the command ends.
+JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder outside, read-only]
+each), `names` (where to note the names that are looked up) and `cwd`. The new root shows everything
+the machine's own shows, plus `/kaggle`; nothing outside the namespaces changes, and all of it is
+gone when the command ends.
 """
 
 import fcntl
