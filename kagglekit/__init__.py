@@ -30,6 +30,7 @@ __all__ = [
     "slides",
     "stain",
     "submission",
+    "thumbnails",
     "tiles",
     "tiling",
     "touching",

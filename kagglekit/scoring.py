@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kagglekit import plots, slides, submission
+from kagglekit import plots, submission
 from kagglekit.competitions import Data, Profile
 from kagglekit.competitions.data import decode_texts
 from kagglekit.errors import DataError
 from kagglekit.instances import union
 from kagglekit.rle import RLE
 from kagglekit.submission import Score
+from kagglekit.thumbnails import thumbnail
 
 WORST = 10
 LEGEND = "green: predicted and true, vermilion: predicted only, blue: true only"
@@ -83,24 +84,19 @@ def draw_worst(path: Path, data: Data, truth: Truth, score: Score, out: Path) ->
         The PNG files, worst first: `<rank>-<score>-<id>.png`.
 
     Raises:
-        DataError: an image is a folder of layers, which is no picture.
         SlideError: an image cannot be opened.
     """
-    if data.profile.tree.layers:
-        raise DataError(
-            f"images of `{data.profile.slug}` are folders of layers: no picture to draw on",
-            hint="leave out --out",
-        )
     texts, images = submission.read(path, data.profile), data.test_images()
     out.mkdir(parents=True, exist_ok=True)
     drawn = []
     for rank, image_id in enumerate(_worst(score), 1):
-        with slides.open_slide(images[image_id]) as slide:
-            found = union(decode_texts(texts[image_id], slide.shape, data.profile), slide.shape)
-            true = union(truth[image_id], slide.shape)
-            picture = plots.as_png(plots.overlay(slide, found, true))
+        shape = data.shape(images[image_id])
+        picture, scale = thumbnail(data, images[image_id])
+        masks = (decode_texts(texts[image_id], shape, data.profile), truth[image_id])
+        found, true = (plots.sampled(union(each, shape), scale) for each in masks)
+        drawing = plots.as_png(plots.differences(picture, [found], [true]))
         name = f"{rank:02}-{score.per_image[image_id]:.4f}-{image_id.replace('/', '_')}.png"
-        (out / name).write_bytes(picture)
+        (out / name).write_bytes(drawing)
         drawn.append(out / name)
     return drawn
 

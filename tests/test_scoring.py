@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from kagglekit import cli, competitions, scoring, submission
-from kagglekit.competitions import Data, template
+from kagglekit import cli, competitions, plots, scoring, submission
+from kagglekit.competitions import fake, template
 from kagglekit.errors import DataError
+from kagglekit.instances import union
 from kagglekit.rle import RLE
+from kagglekit.thumbnails import thumbnail
 
 BOWL = competitions.load("data-science-bowl-2018")
 SHAPE = (20, 30)
@@ -132,12 +134,17 @@ def test_what_kaggle_refuses_is_not_scored(tree: Path, capsys: Output) -> None:
     assert "`c`: no row" in capsys.readouterr().err
 
 
-def test_layers_are_no_picture(tmp_path: Path) -> None:
+def test_an_image_of_layers_is_drawn_too(tmp_path: Path) -> None:
     comp = competitions.load("google-research-identify-contrails-reduce-global-warming")
-    score = submission.Score(1.0, "global_dice", {"a": 1.0}, {"a": 1.0})
-    with pytest.raises(DataError) as caught:
-        scoring.draw_worst(tmp_path / "s.csv", Data(tmp_path, comp), {}, score, tmp_path / "out")
-    assert str(caught.value) == (
-        f"images of `{comp.slug}` are folders of layers: no picture to draw on\n"
-        "hint: leave out --out"
-    )
+    truth = fake.make(comp, tmp_path, test=1)
+    data = comp.find_data(tmp_path)
+    path = tmp_path / "submission.csv"
+    submission.write_truth(path, comp, truth, data)
+    score = submission.score(path, comp, data, truth)
+    (image_id,) = truth
+    (drawn,) = scoring.draw_worst(path, data, truth, score, tmp_path / "out")
+    assert drawn.name == f"01-{score.per_image[image_id]:.4f}-{image_id}.png"
+    picture = cv2.cvtColor(cv2.imread(str(drawn)), cv2.COLOR_BGR2RGB)
+    plain, scale = thumbnail(data, data.test_images()[image_id])
+    found = plots.sampled(union(truth[image_id], data.shape(data.test_images()[image_id])), scale)
+    assert (picture == plots.differences(plain, [found], [found])).all()

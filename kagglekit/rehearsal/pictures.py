@@ -2,12 +2,8 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from kagglekit import plots, slides, submission
+from kagglekit import plots, submission
 from kagglekit.competitions.data import Data, decode_texts
 from kagglekit.competitions.profile import Profile
 from kagglekit.instances import union
@@ -15,6 +11,7 @@ from kagglekit.rehearsal.report import Picture
 from kagglekit.rehearsal.stage import Test
 from kagglekit.rle import RLE
 from kagglekit.submission import Score
+from kagglekit.thumbnails import thumbnail
 
 _SHOWN = 6
 _WIDE = 2.5  # times as wide as high
@@ -49,44 +46,9 @@ def draw(path: Path, comp: Profile, test: Test, score: Score, shown: int = _SHOW
     return pictures
 
 
-def thumbnail(data: Data, path: Path, max_side: int = _SIDE) -> tuple[plots.Picture, int]:
-    """Show an image of any competition in three colours.
-
-    An image that is a folder of layers is shown by three of them, from a quarter, half and three
-    quarters of the way through, as red, green and blue; of an array with more channels than
-    colours, as of moments in time, the middle one is shown.
-
-    Args:
-        data: the competition's folder.
-        path: the image, as `Data.test_images` gives it.
-        max_side: the longer side of the picture is at most this many pixels.
-
-    Returns:
-        (h, w, 3) uint8 RGB, and image pixels per picture pixel.
-    """
-    if not data.profile.tree.layers:
-        pixels, scale = _read(path, max_side)
-        return plots.as_rgb8(pixels), scale
-    layers = list(data.layers(path).values())
-    quarters = [layers[len(layers) * quarter // 4] for quarter in (1, 2, 3)]
-    read = [_read(layer, max_side) for layer in quarters]
-    return np.dstack([plots.as_rgb8(pixels)[..., 0] for pixels, _ in read]), read[0][1]
-
-
-def _read(path: Path, max_side: int) -> tuple[npt.NDArray[Any], int]:
-    if path.suffix == ".npy":  # also with more channels than a picture may have
-        array = np.load(path, mmap_mode="r")
-        scale = max(1, -(-max(array.shape[:2]) // max_side))
-        pixels = np.atleast_3d(array[::scale, ::scale])
-        middle = pixels.shape[2] // 2
-        return (pixels if pixels.shape[2] == 3 else pixels[..., middle : middle + 1]), scale
-    with slides.open_slide(path) as slide:
-        return slide.thumbnail(max_side)
-
-
 def _panels(data: Data, path: Path, found: Sequence[RLE], truth: Sequence[RLE]) -> dict[str, bytes]:
     """Return the files of one image by what they show: JPEG of photographs, PNG of masks."""
-    picture, scale = thumbnail(data, path)
+    picture, scale = thumbnail(data, path, _SIDE)
     shape = (picture.shape[0], picture.shape[1])
     kinds = [list(found), list(truth)]
     if data.rules.rows != "classes":  # of one kind, however many objects

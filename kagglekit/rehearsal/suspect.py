@@ -23,19 +23,8 @@ Shape = tuple[int, int]
 _MARGIN = 0.15  # mean Dice by which another reading must win before it is called the cause
 _SAME = 0.9  # Dice at which two answers count as the same: a GPU may differ in a pixel
 _LARGE = 200_000_000  # pixels above which masks are not held as arrays
-_SIDES = (
-    64,
-    96,
-    128,
-    224,
-    256,
-    320,
-    384,
-    512,
-    640,
-    768,
-    1024,
-)  # to which images are commonly resized
+# To which images are commonly resized.
+_SIDES = (64, 96, 128, 224, 256, 320, 384, 512, 640, 768, 1024)
 _WAYS = {"F": "down the columns", "C": "along the rows"}
 
 
