@@ -19,6 +19,7 @@ from kagglekit.train._run import Batch, Run
 from kagglekit.train._settings import Settings
 from kagglekit.train._steps import Batches, Step, plan
 from kagglekit.train._validation import Validation
+from kagglekit.train._workers import fitting_workers
 
 _GO, _SAVE, _STOP = 0, 1, 2
 
@@ -98,12 +99,13 @@ class _Loop:
             "devices": run.world,
         }
         self.batches = Batches()
+        workers = fitting_workers(dataset, settings)
         self.seeds = torch.Generator()  # of workers; the loader else draws from the network's own
         self.loader: DataLoader[Any] = DataLoader(
             dataset,
             batch_sampler=self.batches,
-            num_workers=settings.workers,
-            persistent_workers=settings.workers > 0,
+            num_workers=workers,
+            persistent_workers=workers > 0,
             pin_memory=run.device.type == "cuda",
             generator=self.seeds,
         )

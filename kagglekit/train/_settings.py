@@ -47,7 +47,7 @@ class Settings:
         patience: epochs without a better score after which training stops; 0 for never.
         hours: when to stop, counted from the call; None for never.
         save_minutes: how often the state is saved within an epoch; 0 for after each step.
-        workers: processes that read tiles.
+        workers: processes that read tiles; none, with a warning, where /dev/shm is too small.
         progress: show a bar.
 
     Raises:
