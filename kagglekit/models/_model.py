@@ -62,10 +62,11 @@ class Model(nn.Module):
         n, channels, height, width = pixels.shape
         rows = pixels.permute(0, 2, 3, 1).reshape(n, height, width * channels)
         factor, offset = (
-            values.expand(1, channels, 1, 1).flatten().repeat(width)
-            for values in (self.factor, self.offset)
+            each.expand(1, channels, 1, 1).flatten().repeat(width)
+            for each in (self.factor, self.offset)
         )
-        normalised = (rows * factor).add_(offset)
+        values = rows.to(torch.float32, copy=True)
+        normalised = torch.addcmul(offset, values, factor, out=values)
         return normalised.reshape(n, height, width, channels).permute(0, 3, 1, 2)
 
 

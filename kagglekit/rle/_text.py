@@ -131,9 +131,9 @@ def _problems(tokens: list[str], pixels: int, base: int) -> list[str]:
 
 def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
     """Return the pairs as text; `base` is the number of the first pixel."""
-    kernel = compiled("write_pairs", 150 * len(starts))
+    kernel = compiled("write_pairs", 70 * len(starts))
     put = _put_with_numpy if kernel is None else partial(_put_with, kernel)
-    # A piece at a time, because Python's integers take ten times the memory of their digits.
+    # A piece at a time: what is worked with takes several times the memory of the text.
     text = StringIO()
     for i in range(0, len(starts), _PIECE):
         piece = put(starts[i : i + _PIECE] + base, lengths[i : i + _PIECE])
@@ -142,8 +142,20 @@ def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
 
 
 def _put_with_numpy(starts: Ints, lengths: Ints) -> str:
-    numbers = np.stack([starts, lengths], axis=1).ravel()
-    return "%d " * len(numbers) % tuple(numbers.tolist())
+    """Write all numbers at once, digit by digit from the last; the blanks before the first go."""
+    rest: Any = np.stack([starts, lengths], axis=1).ravel()
+    digits = len(str(rest.max()))
+    if digits < 10:
+        rest = rest.astype(np.uint32)  # divided in half the time
+    text = np.full((len(rest), digits + 1), ord(" "), np.uint8)
+    shown = np.ones(text.shape, bool)
+    for place in reversed(range(digits)):
+        if place < digits - 1:  # a number that is 0 has its last digit
+            shown[:, place] = rest > 0
+        tens = rest // 10
+        text[:, place] = rest - 10 * tens + ord("0")
+        rest = tens
+    return text[shown].tobytes().decode("ascii")
 
 
 def _put_with(kernel: Callable[..., int], starts: Ints, lengths: Ints) -> str:
