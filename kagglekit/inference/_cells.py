@@ -15,7 +15,7 @@ from functools import cached_property
 
 import torch
 
-from kagglekit.inference._decide import Decision
+from kagglekit.inference._decide import Decision, nonzero
 
 _AT_ONCE = 1 << 16  # cells interpolated at a time: bounds memory, changes nothing else
 
@@ -65,7 +65,7 @@ class Cells:
         """
         wanted = self.mixed.clone()
         wanted[1:] |= self.mixed[:-1]  # below a mixed cell the first row may differ from its last
-        i, j = torch.nonzero(wanted, as_tuple=True)
+        i, j = nonzero(wanted)
         found = [
             self._changes_in(i[first : first + _AT_ONCE], j[first : first + _AT_ONCE])
             for first in range(0, len(i), _AT_ONCE)
@@ -78,7 +78,7 @@ class Cells:
         # Above the block's first row nothing is known: say it does not change.
         above = torch.where((i > 0)[:, None, None], above, inside[:, :, :1])
         rows = torch.cat([above, inside], 2)
-        mask, cell, r, c = torch.nonzero(rows[:, :, 1:] != rows[:, :, :-1], as_tuple=True)
+        mask, cell, r, c = nonzero(rows[:, :, 1:] != rows[:, :, :-1])
         return torch.stack([mask, i[cell] * self.scale + r, j[cell] * self.scale + c])
 
     def _pixels(self, i: torch.Tensor, j: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:

@@ -27,7 +27,8 @@ from kagglekit.tiling import Grid
 Pixels: TypeAlias = npt.NDArray[Any]
 Key: TypeAlias = tuple[int, int]  # which chunk down the image, and which along it
 
-_CHUNK = 1 << 18  # image pixels of a chunk, if the blocks are smaller: what a thread does at a time
+# What a thread does at a time where blocks are smaller: image pixels, for each unit of scale.
+_CHUNK = 1 << 18
 AHEAD = 8 << 20  # bytes decoded before they are needed, at network resolution
 
 
@@ -63,7 +64,7 @@ def chunk_edges(slide: Slide, axis: int, scales: Sequence[int]) -> tuple[list[in
     ]
     # Chunks grow across the sweep first, where that keeps nothing longer than it is needed.
     for grown in (1 - axis, axis):
-        room = max(1, _CHUNK // (steps[0] * steps[1]))
+        room = max(1, _CHUNK * min(scales) // (steps[0] * steps[1]))
         steps[grown] *= min(room, -(-slide.shape[grown] // steps[grown]))
     rows, columns = (
         [*range(0, side, step), side] for side, step in zip(slide.shape, steps, strict=True)

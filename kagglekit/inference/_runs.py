@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from kagglekit.inference._cells import Cells
-from kagglekit.inference._decide import Decision
+from kagglekit.inference._decide import Decision, nonzero
 from kagglekit.rle import RLE, from_changes
 
 Positions: TypeAlias = npt.NDArray[Any]  # uint32 where that reaches, else int64
@@ -130,7 +130,7 @@ class RunSink:
     def _add_pixels(self, prob: torch.Tensor) -> None:
         masks = self.decide.masks(prob)
         origin = (self._at, 0) if self.axis == 0 else (0, self._at)
-        mask, y, x = _nonzero(masks[:, 1:] != masks[:, :-1])
+        mask, y, x = nonzero(masks[:, 1:] != masks[:, :-1])
         self._keep(mask, y + 1 + origin[0], x + origin[1], masks[:, 0], masks[:, -1], origin[0])
         self._at += prob.shape[1 + self.axis]
 
@@ -196,11 +196,3 @@ def assemble(parts: list[Part], shape: tuple[int, int]) -> list[RLE]:
 
 def _kept(positions: Positions, like: Part) -> Positions:
     return positions.astype(like.changes[0].dtype)
-
-
-def _nonzero(flags: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return where flags are set, as `torch.nonzero(as_tuple=True)`: on a CPU four times faster."""
-    if flags.device.type != "cpu":
-        return torch.nonzero(flags, as_tuple=True)
-    where = np.unravel_index(np.flatnonzero(flags.numpy()), flags.shape)
-    return tuple(map(torch.from_numpy, where))
