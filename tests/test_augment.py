@@ -108,6 +108,23 @@ def test_turning_shows_all_eight_symmetries_alike_and_keeps_a_rectangle_s_sides(
     assert (made.shape, planes.shape) == ((2, 5, 1), (1, 2, 5))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("planes", [0, 1, 3])
+def test_all_channels_and_masks_are_turned_alike(dtype, channels, planes):
+    flip = augment.Augmentation([augment.preset("light").steps[0]])
+    place = np.arange(25).reshape(5, 5)
+    pixels = np.stack([place + 30 * k for k in range(channels)], axis=2).astype(dtype)
+    masks = np.stack([place] * planes).astype(np.uint8) if planes else np.zeros((0, 5, 5), np.uint8)
+    for sample in range(16):
+        made, turned = flip(pixels, masks, key=(sample,))
+        assert made.dtype == dtype
+        assert turned.shape == masks.shape
+        for k in range(channels):
+            assert np.array_equal(made[..., k], made[..., 0] + np.array(30 * k, dtype))
+        assert all(np.array_equal(plane, made[..., 0]) for plane in turned)
+
+
 def test_what_is_hidden_is_black_and_in_no_mask():
     hide = augment.Augmentation([augment.preset("heavy").steps[-1]])
     pixels, masks = np.full((40, 30, 3), 9, np.uint8), np.ones((2, 40, 30), np.uint8)

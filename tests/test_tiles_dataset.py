@@ -66,6 +66,14 @@ def test_forked_workers_read_the_right_windows_after_the_parent_has_read(picture
         assert np.array_equal(mask[0], ((x // 8 + y // 8) % 2) * (x >= 70))
 
 
+def test_a_batch_is_what_torch_makes_with_channels_side_by_side(pictures):
+    dataset = tiles.TileDataset(pictures, tiles.index(pictures, WINDOW))
+    samples = [dataset[i] for i in range(5)]
+    pixels, masks = tiles.collate(samples)
+    assert same((pixels, masks), torch.utils.data.default_collate(samples))
+    assert pixels.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_workers_epochs_and_resumption_change_nothing(pictures):
     index = tiles.index(pictures, WINDOW)
     dataset = tiles.TileDataset(pictures, index, augment.preset("heavy"))

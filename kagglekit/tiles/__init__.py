@@ -9,7 +9,7 @@ work.
 
 from kagglekit.tiles._command import planes, prepare
 from kagglekit.tiles._cut import Picture, cut, join, shrink_mask
-from kagglekit.tiles._dataset import TileDataset
+from kagglekit.tiles._dataset import TileDataset, collate
 from kagglekit.tiles._folds import folds
 from kagglekit.tiles._index import Index, index
 from kagglekit.tiles._moments import Moments
@@ -26,6 +26,7 @@ __all__ = [
     "TileSampler",
     "balanced",
     "borders",
+    "collate",
     "cut",
     "distances",
     "folds",

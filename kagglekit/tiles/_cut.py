@@ -10,6 +10,7 @@ import numpy.typing as npt
 from kagglekit.rle import RLE, RLEBuilder
 from kagglekit.scaling import shrink
 from kagglekit.slides import Slide
+from kagglekit.tiles._bits import Bits
 from kagglekit.tiling import make_grid
 
 _STRIP_PIXELS = 16 << 20  # of a mask that are decoded at a time
@@ -26,6 +27,7 @@ class Picture:
         masks: one for each plane that the model will predict, of the slide's shape.
         scale: image pixels per model pixel. Pixels are averaged, and a mask pixel is 1 where at
             least half of what it covers is.
+        bits: the same masks in a file, from which windows are read faster; None if there is none.
 
     Raises:
         ValueError: a mask's shape is not the slide's.
@@ -34,6 +36,7 @@ class Picture:
     slide: Slide
     masks: Sequence[RLE]
     scale: int = 1
+    bits: Bits | None = None
 
     def __post_init__(self) -> None:
         for mask in self.masks:
@@ -68,12 +71,12 @@ class Picture:
         pixels = _fill(self.slide.read(*box, self.scale), window)
         if not self.masks:
             return pixels, np.zeros((0, window, window), np.uint8)
-        if self.scale == 1:
-            planes = np.stack([mask.window(*box) for mask in self.masks], axis=2)
+        if self.bits is not None:
+            planes = self.bits.read(*box).transpose(1, 2, 0)
         else:
-            planes = _halves(
-                np.stack([mask.window(*box) for mask in self.masks], axis=2), self.scale
-            )
+            planes = np.stack([mask.window(*box) for mask in self.masks], axis=2)
+        if self.scale > 1:
+            planes = _halves(planes, self.scale)
         return pixels, np.ascontiguousarray(_fill(planes, window).transpose(2, 0, 1))
 
 

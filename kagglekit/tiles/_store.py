@@ -1,7 +1,8 @@
 """Pictures written once at the resolution the model sees, where reading a tile costs nothing.
 
-A picture becomes `<name>.npy`, mapped into memory by whoever reads it, and `<name>.json`, which
-holds its masks and what it was made of, and is written last: a picture with both is done.
+A picture becomes `<name>.npy` and `<name>.masks.npy`, mapped into memory by whoever reads them, and
+`<name>.json`, which holds its masks' runs and what it was made of, and is written last: a picture
+with all three is done.
 Everything is written beside and renamed, so a kill at any moment leaves whole pictures, and the
 next run goes on after them.
 """
@@ -21,6 +22,7 @@ import kagglekit
 from kagglekit.errors import DataError
 from kagglekit.rle import RLE
 from kagglekit.slides import Slide, open_slide
+from kagglekit.tiles._bits import Bits, write_bits
 from kagglekit.tiles._cut import Picture, shrink_mask
 from kagglekit.tiles._moments import Moments
 
@@ -58,7 +60,7 @@ def store(
         source: dict[str, Any] = {"scale": scale, "source": fingerprint(path)}
         kept = _load(out, name)
         if kept is None or any(kept[key] != value for key, value in source.items()):
-            # Else a kill between the two files could leave the new pixels with the old masks.
+            # Else a kill between the files could leave the new pixels with the old masks.
             (out / f"{name}.json").unlink(missing_ok=True)
             with open_slide(path) as slide:
                 picture = Picture(slide, masks(name, slide), scale)
@@ -101,7 +103,7 @@ def open_store(out: Path, names: Iterable[str]) -> list[Picture]:
     for name, known in found.items():
         slide = open_slide(out / f"{name}.npy")
         masks = [RLE.from_text(text, slide.shape) for text in known["masks"]]
-        pictures.append(Picture(slide, masks))
+        pictures.append(Picture(slide, masks, bits=Bits(out / f"{name}.masks.npy")))
     return pictures
 
 
@@ -138,7 +140,9 @@ def _write(picture: Picture, path: Path) -> dict[str, Any]:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    texts = [shrink_mask(mask, picture.scale).reorder("F").to_text() for mask in picture.masks]
+    masks = [shrink_mask(mask, picture.scale) for mask in picture.masks]
+    write_bits(masks, picture.shape, path.with_suffix(".masks.npy"))
+    texts = [mask.reorder("F").to_text() for mask in masks]
     return {"masks": texts, "moments": vars(moments), "version": kagglekit.__version__}
 
 
@@ -152,10 +156,9 @@ def _strip(slide: Slide, scale: int) -> int:
 
 def _load(out: Path, name: str) -> dict[str, Any] | None:
     """Return what is known of a picture; None where it was not finished."""
-    path = out / f"{name}.json"
-    if not path.is_file() or not (out / f"{name}.npy").is_file():
+    if not all((out / f"{name}.{end}").is_file() for end in ("npy", "masks.npy", "json")):
         return None
-    kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    kept: dict[str, Any] = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
     return kept
 
 

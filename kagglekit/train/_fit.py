@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from kagglekit import models
 from kagglekit.models import Model
-from kagglekit.tiles import TileDataset, TileSampler
+from kagglekit.tiles import TileDataset, TileSampler, collate
 from kagglekit.train._clock import Clock
 from kagglekit.train._log import write_log
 from kagglekit.train._run import Batch, Run
@@ -104,6 +104,7 @@ class _Loop:
         self.loader: DataLoader[Any] = DataLoader(
             dataset,
             batch_sampler=self.batches,
+            collate_fn=collate,
             num_workers=workers,
             persistent_workers=workers > 0,
             pin_memory=run.device.type == "cuda",

@@ -76,6 +76,7 @@ class Run:
 
     def _learn(self, batch: Batch, step: Step) -> None:
         images, masks = (part.to(self.device, non_blocking=True) for part in batch)
+        images = images.contiguous()  # as the weights lie
         outputs: Outputs = self._net(images, auxiliary=True)
         loss = auxiliary_loss(
             self.settings.loss, outputs.logits, outputs.auxiliary, masks, self.settings.auxiliary
