@@ -24,7 +24,7 @@ from kagglekit.offline import tools
 from kagglekit.offline.image import KaggleImage
 
 # What Kaggle runs a notebook with, whatever the notebook imports.
-_FORMAT = "3"  # of the cache: 3 is relocatable and compiled
+_FORMAT = "4"  # of the cache: 4 is relocatable and compiled, and has uv
 _KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
 # Replicas that stay in the cache: up to 8 GB each where hard links into uv's cache cannot be made.
 _KEPT = 4
@@ -137,6 +137,7 @@ def make_replica(
                 *("--python", str(folder), "-r", str(listed)),
             )
         _strike_contradictions(folder, packages)
+        _put_uv(folder / "bin" / "uv")
         complete.write_text(_version(folder / "bin" / "python"))
         _forget_the_oldest(folder.parent)
     complete.touch()  # the time of its last use
@@ -230,6 +231,12 @@ def _contradicts(line: str, packages: dict[str, str]) -> bool:
         return False
     version = packages.get(canonicalize_name(wanted.name))
     return version is not None and not wanted.specifier.contains(version, prereleases=True)
+
+
+def _put_uv(program: Path) -> None:
+    """Give the replica this machine's uv: Kaggle's image has the program, its list does not."""
+    if not program.exists():  # else the image's list names the package too
+        _link_or_copy(str(Path(tools.find_uv()).resolve()), str(program))
 
 
 def _forget_the_oldest(replicas: Path) -> None:
