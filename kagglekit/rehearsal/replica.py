@@ -26,6 +26,7 @@ from kagglekit.offline.image import KaggleImage
 # What Kaggle runs a notebook with, whatever the notebook imports.
 _FORMAT = "4"  # of the cache: 4 is relocatable and compiled, and has uv
 _KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
+_OF_TORCH = ("cuda-", "nvidia-")
 # Replicas that stay in the cache: up to 8 GB each where hard links into uv's cache cannot be made.
 _KEPT = 4
 
@@ -203,8 +204,12 @@ def _pinned(compiled: str) -> list[str]:
 
 
 def _known_versions(image: KaggleImage) -> str:
-    """Return the image's list without what it has in a version that the list does not tell."""
+    """Return the image's list without versions it does not tell, and without CUDA's libraries.
+
+    The index's torch may be built for another CUDA than the image's, and loads its own libraries.
+    """
     lines = image.constraints().splitlines()
+    lines = [line for line in lines if not line.startswith(_OF_TORCH)]
     return "\n".join(line for line in lines if line.split("==")[0] not in image.unversioned)
 
 
