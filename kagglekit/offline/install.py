@@ -53,7 +53,7 @@ print("\\n" + json.dumps(failed))
 """
 
 
-class InstallError(RuntimeError):
+class InstallError(Exception):
     """The bundle cannot be installed here; the message says why and what to do."""
 
     def __init__(self, message: str, problems: Optional[List[str]] = None, hint: str = "") -> None:
@@ -138,7 +138,7 @@ def unpack(path: Path, folder: Path) -> None:
                     name = member.filename.split("/")[-1]
                     with archive.open(member) as source, (folder / name).open("wb") as target:
                         shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise InstallError(f"{path} cannot be unpacked: {error}") from error
 
 
