@@ -125,10 +125,12 @@ def build(
             shares = list(pool.map(share, images))
         for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
             shutil.copyfile(file, folder / file.name)
+        recorded_by = ""
         if weights is not None:
+            recorded_by = recording.origin(weights)
             progress(f"recording the weights of {weights}")
-            recording.record(weights, folder)
-        made = _write(folder, asked, shares, own, metadata)
+            recording.record(weights, folder, _recorded(out, recorded_by))
+        made = _write(folder, asked, shares, own, metadata, recorded_by)
         for one in images:
             progress(f"proving it offline against {one.name}")
             check.check_bundle(folder, one, [each for share in shares for each in share.wheels])
@@ -176,12 +178,22 @@ def _earlier(out: Path, image: KaggleImage) -> list[Path]:
     return [out / file for target in targets for file in target.install]
 
 
+def _recorded(out: Path, origin: str) -> Path | None:
+    """Return an earlier bundle if its weights are whole and of the same factory."""
+    if not origin or not (out / manifest.FILE).is_file():
+        return None
+    earlier = Manifest.read(out)
+    same = earlier.recorded_by == origin and recording.hashes(out) == earlier.weights
+    return out if same else None
+
+
 def _write(
     folder: Path,
     asked: Sequence[Requirement],
     shares: Sequence[_Share],
     own: Sequence[Wheel],
     metadata: dict[str, object],
+    recorded_by: str,
 ) -> Manifest:
     """Write what lies beside the wheels, and return the manifest."""
     shutil.copyfile(install.__file__, folder / INSTALLER)
@@ -216,6 +228,7 @@ def _write(
             for name in sorted([INSTALLER, *(target.lock for target in targets)])
         },
         weights=recording.hashes(folder),
+        recorded_by=recorded_by,
     )
     (folder / manifest.FILE).write_text(made.to_json(), encoding="utf-8")
     return made
