@@ -6,45 +6,38 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from kagglekit.offline.image import KaggleImage
-from kagglekit.offline.manifest import Manifest
 from kagglekit.rehearsal import sandbox
-from kagglekit.rehearsal.installing import replica_for
+from kagglekit.rehearsal.replica import Replica
 
 
-def install(kaggle: KaggleImage, manifest: Manifest, wanted: Sequence[str]) -> list[str]:
-    """Download a list with pip and install it in the replica that our bundle is installed in.
+class RefusedError(Exception):
+    """What pip said last."""
 
-    Args:
-        kaggle: the image.
-        manifest: of our bundle, which says what the replica must have and must lack.
-        wanted: the list.
 
-    Returns:
-        Wheels, MiB, and the seconds that the installation takes; or what pip said last.
-    """
-    replica = replica_for(manifest, kaggle)
+def download(replica: Replica, wanted: Sequence[str], wheels: Path) -> None:
+    """Download a list with the replica's pip; raises RefusedError."""
+    command = [replica.executable, "-m", "pip", "download", "--quiet", "-d", wheels, *wanted]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RefusedError(_last(done.stderr.splitlines()))
+
+
+def install(replica: Replica, wanted: Sequence[str], wheels: Path) -> float:
+    """Install it with no network in a clone of the replica; return the seconds."""
     with tempfile.TemporaryDirectory() as scratch:
-        wheels = Path(scratch, "naive")
-        command = [replica.executable, "-m", "pip", "download", "--quiet", "-d", wheels, *wanted]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            return ["", "", _last(done.stderr.splitlines())]
-        files = list(wheels.iterdir())
         clone = replica.clone(Path(scratch, "replica"))
         working = Path(scratch, "working")
         working.mkdir()
         session = sandbox.Session({"naive": wheels}, working, Path(scratch, "s"), clone.folder)
         said: list[str] = []
         options = ["--no-index", "--find-links", "/kaggle/input/naive"]
+        command = [str(clone.executable), "-m", "pip", "install", *options, *wanted]
         started = time.perf_counter()
-        finished = sandbox.run(
-            [str(clone.executable), "-m", "pip", "install", *options, *wanted], session, said.append
-        )
-        size = sum(file.stat().st_size for file in files) / 2**20
+        finished = sandbox.run(command, session, said.append)
         seconds = time.perf_counter() - started
-        told = f"{seconds:.1f}" if finished.status == 0 else _last(said)
-        return [str(len(files)), f"{size:,.0f}", told]
+    if finished.status:
+        raise RefusedError(_last(said))
+    return seconds
 
 
 def _last(lines: Sequence[str]) -> str:

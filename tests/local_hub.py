@@ -18,12 +18,13 @@ COMMIT = "7a57b34f723d2b8f4a0e0b4a4b2d1a0f5c6d7e8f"
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def __init__(self, folder: Path, *rest: object) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, served: list[str], *rest: object) -> None:
+        self._folder, self._served = folder, served
         super().__init__(*rest)  # type: ignore[arg-type]
 
     def do_HEAD(self) -> None:
         """Answer /OWNER/REPO/resolve/REVISION/FILE, and /FILE for torch.hub."""
+        self._served.append(f"{self.command} {self.path}")
         parts = self.path.split("?")[0].strip("/").split("/")
         path = self._folder.joinpath(*(parts[:2] + parts[4:] if "resolve" in parts else parts))
         body = path.read_bytes() if path.is_file() else b""
@@ -48,9 +49,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve `folder`: OWNER/REPO/FILE as a hub, FILE as a download; gives the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, folder))
+def serve(folder: Path, served: list[str] | None = None) -> Iterator[str]:
+    """Serve `folder`: OWNER/REPO/FILE as a hub, FILE as a download; gives the address.
+
+    Each request is appended to `served`, method and path.
+    """
+    handler = partial(_Handler, folder, [] if served is None else served)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,14 +1,22 @@
 import ast
+import contextlib
+import io
 import json
 import shutil
 import stat
+import struct
 import subprocess
 import sys
+import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
@@ -56,7 +64,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", sorted(DAMAGES))
-def test_every_damage_to_every_file_is_seen(made: Path, damage: str) -> None:
+def test_every_damage_to_every_file_is_refused_before_anything_is_run(
+    made: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_run", None)  # whatever changes the target goes through it
     manifest = install.read_manifest(made)
     assert install.damage(made, manifest) == []
     unchecked = {install.MANIFEST, "dataset-metadata.json"}
@@ -65,11 +76,55 @@ def test_every_damage_to_every_file_is_seen(made: Path, damage: str) -> None:
     for name in names:
         content = (made / name).read_bytes()
         DAMAGES[damage](made / name)
-        assert any(f"`{name}`" in problem for problem in install.damage(made, manifest)), name
+        with pytest.raises(install.InstallError) as caught:
+            install.install(made)
+        said = str(caught.value).splitlines()
+        assert said[0] == f"the bundle {made} is damaged; nothing was installed"
+        assert any(line.startswith(f"  - `{name}`") for line in said), name
         (made / name).unlink(missing_ok=True)
         (made / "renamed-1.0-py3-none-any.whl").unlink(missing_ok=True)
         (made / name).write_bytes(content)
         assert install.damage(made, manifest) == []
+
+
+@pytest.mark.parametrize("damage", sorted({*DAMAGES} - {"flip", "link"}))
+def test_no_damage_to_the_manifest_lets_anything_run(
+    made: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "_run", None)
+    DAMAGES[damage](made / install.MANIFEST)
+    if damage == "truncate":  # its last byte is a line end: take one that matters too
+        DAMAGES[damage](made / install.MANIFEST)
+    with pytest.raises(install.InstallError, match="the manifest of"):
+        install.install(made)
+
+
+def test_no_flipped_bit_of_the_manifest_lets_another_file_in(made: Path) -> None:
+    """Either it is refused, or the very files that were built are installed."""
+    text = (made / install.MANIFEST).read_bytes()
+    sound = files_of(json.loads(text))
+    refused = 0
+    for place in range(len(text)):
+        flipped = bytearray(text)
+        flipped[place] ^= 1 << place % 7
+        (made / install.MANIFEST).write_bytes(flipped)
+        try:
+            manifest = install.read_manifest(made)
+            problems = install.damage(made, manifest)
+        except install.InstallError:
+            refused += 1
+            continue
+        refused += bool(problems)
+        assert problems or files_of(manifest) <= sound, flipped[place - 20 : place + 20]
+    assert refused > len(text) / 3
+
+
+def files_of(manifest: dict[str, Any]) -> set[str]:
+    """Return what a manifest lets install.py give to an installer: locks, and files with hashes."""
+    hashes = {wheel["file"]: wheel["sha256"] for wheel in manifest["wheels"]}
+    hashes.update(manifest["files"])
+    named = {name for each in manifest["targets"] for name in (each["lock"], *each["install"])}
+    return {f"{name} {hashes[name]}" for name in named}
 
 
 @pytest.mark.parametrize("outside", ["../evil.whl", "/etc/passwd", "sub/evil.whl", "..", ""])
@@ -144,10 +199,58 @@ def test_a_zip_with_too_many_members() -> None:
     assert install.member_problems(members) == ["it has more than 100,000 members"]
 
 
-def test_a_zip_that_was_cut_short(tmp_path: Path) -> None:
-    (tmp_path / "wheels.zip").write_bytes(b"PK\x03\x04 cut short")
-    with pytest.raises(install.InstallError, match="cannot be unpacked: File is not a zip file"):
+def odd_zip(name: bytes = b"good.txt", flags: int = 0, method: int = 0) -> bytes:
+    """A zip file of one member with other bytes in its headers than zipfile would write."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("x" * len(name), "good")
+    content = packed.getvalue().replace(b"x" * len(name), name)
+    for header, at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = content.index(header) + at
+        content = content[:start] + struct.pack("<HH", flags, method) + content[start + 4 :]
+    return content
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04 cut short", "File is not a zip file"),
+        (odd_zip(b"\xff\xfe.txt", flags=0x800), "'utf-8' codec can't decode"),
+        (odd_zip(method=99), "That compression method is not supported"),
+        (odd_zip(flags=1), "is encrypted, password required"),
+    ],
+)
+def test_a_zip_that_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "wheels.zip").write_bytes(content)
+    (tmp_path / "scratch").mkdir()
+    with pytest.raises(install.InstallError, match=f"wheels.zip cannot be unpacked: .*{said}"):
         install.find_bundle(tmp_path, tmp_path / "scratch")
+
+
+@given(
+    st.lists(
+        st.text(
+            st.sampled_from("ab./\\: \u00e9\u202e\0") | st.characters(), min_size=1, max_size=9
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_the_members_are_called_nothing_leaves_the_folder(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        start, scratch = Path(place, "in", "put"), Path(place, "scr", "atch")
+        start.mkdir(parents=True)
+        scratch.mkdir(parents=True)
+        with zipfile.ZipFile(start / "wheels.zip", "w") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names that are there twice
+            for name in names:
+                with contextlib.suppress(UnicodeEncodeError):  # half a surrogate is no name
+                    archive.writestr(zipfile.ZipInfo(name), "content")
+        with contextlib.suppress(install.InstallError):
+            install.unpack(start / "wheels.zip", scratch)
+        outside = [path for path in Path(place).rglob("*") if scratch not in path.parents]
+        assert sorted(outside) == sorted(
+            [start.parent, start, start / "wheels.zip", scratch.parent, scratch]
+        )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from kagglekit.offline import bundle, tools
+from tests.isolation import nobody, offline
 from tests.wheels_factory import TINY_LIST, make_parts, make_wheel, tiny_image, use_index
 
 PYTHON = Path.home() / ".pyenv" / "versions" / "3.12.1" / "bin" / "python"
@@ -26,14 +27,6 @@ assert asked.__file__, "importable in the same process"
 """
 
 needs_python = pytest.mark.skipif(not PYTHON.exists(), reason=f"no Python 3.12.1 at {PYTHON}")
-
-
-def offline(command: list[str]) -> list[str]:
-    """Put a command into a network namespace with nothing in it, where the system allows that."""
-    unshare = shutil.which("unshare")
-    if unshare and subprocess.run([unshare, "-rn", "true"], check=False).returncode == 0:
-        return [unshare, "-rn", *command]
-    return command
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +79,7 @@ def test_the_first_cell_and_a_second_run(kernel: Path, made: Path) -> None:
         "unchanged  0 of 3 wheels were installed already",
         "drift      nothing",
     ]
-    assert re.fullmatch(r"time       [0-9.]+ s, [0-9.]+ s of it for imports", lines[4])
+    assert re.fullmatch(r"time       [0-9.]+ s, [0-9.]+ s of it for imports, by uv", lines[4])
     assert lines[5:] == ["next cell"]
     assert installed(kernel) == COMPLETE
 
@@ -100,20 +93,93 @@ def test_the_first_cell_and_a_second_run(kernel: Path, made: Path) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
-@needs_python
-def test_pip_where_there_is_no_uv(kernel: Path, made: Path, parts: Path, tmp_path: Path) -> None:
-    subprocess.run([str(PYTHON), "-m", "venv", str(tmp_path / "with-pip")], check=True)
-    python = tmp_path / "with-pip" / "bin" / "python"
-    get = [str(python), "-m", "pip", "install", "-q", "--no-index", "--find-links"]
-    subprocess.run([*get, str(parts / "image"), "there", "opencv-python"], check=True)
-    path = {"PATH": f"{python.parent}:/usr/bin:/bin", "PIP_INDEX_URL": "http://127.0.0.1:9"}
-    assert shutil.which("uv", path=path["PATH"]) is None, "this test wants a PATH without uv"
-    command = [str(python), "-c", FIRST_CELL, str(made / "install.py")]
-    done = subprocess.run(
-        offline(command), capture_output=True, text=True, check=False, env=os.environ | path
+@pytest.fixture
+def with_pip(kernel: Path) -> Path:
+    """The same with pip; its Python."""
+    [pip] = PYTHON.parents[1].glob("lib/python3.12/ensurepip/_bundled/pip-*.whl")
+    put(kernel, pip)
+    return kernel
+
+
+def without_uv(kernel: Path, script: Path) -> "subprocess.CompletedProcess[str]":
+    """Run the first cell where nothing but the kernel's own programs is on PATH."""
+    env = {"PATH": f"{kernel.parent}:/usr/bin:/bin", "PIP_INDEX_URL": "http://127.0.0.1:9"}
+    command = [str(kernel), "-c", FIRST_CELL, str(script)]
+    return subprocess.run(
+        offline(command), capture_output=True, text=True, check=False, env=os.environ | env
     )
+
+
+@needs_python
+def test_pip_where_there_is_no_uv(with_pip: Path, made: Path) -> None:
+    path = f"{with_pip.parent}:/usr/bin:/bin"
+    assert shutil.which("uv", path=path) is None, "this test wants a PATH without uv"
+    done = without_uv(with_pip, made / "install.py")
     assert done.returncode == 0, done.stderr
-    assert installed(python) >= COMPLETE
+    assert done.stdout.splitlines()[4].endswith(" s of it for imports, by pip")
+    assert installed(with_pip) > COMPLETE
+
+
+def broken_uv(kernel: Path, content: bytes) -> None:
+    (kernel.parent / "uv").write_bytes(content)
+    (kernel.parent / "uv").chmod(0o755)
+
+
+TOO_OLD = b"#!/bin/sh\necho \"error: unexpected argument '--no-config' found\" >&2; exit 2\n"
+
+
+@needs_python
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (TOO_OLD, "(uv: error: unexpected argument '--no-config' found …)"),
+        (b"\x7fELF of another machine", "(uv: [Errno 8] Exec format error: '{uv}' …)"),
+        (b"#!/bin/sh\nexit 1\n", "(uv: no message …)"),
+    ],
+)
+def test_pip_where_uv_cannot(with_pip: Path, made: Path, content: bytes, said: str) -> None:
+    broken_uv(with_pip, content)
+    done = without_uv(with_pip, made / "install.py")
+    assert done.returncode == 0, done.stderr
+    note = said.format(uv=with_pip.parent / "uv")
+    assert done.stdout.splitlines()[4].endswith(f" s of it for imports, by pip {note}")
+    assert installed(with_pip) > COMPLETE
+
+
+@needs_python
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "neither uv nor pip is here"),
+        (TOO_OLD, "uv: error: unexpected argument '--no-config'"),
+    ],
+)
+def test_nothing_that_could_install(kernel: Path, made: Path, content: bytes, said: str) -> None:
+    if content:
+        broken_uv(kernel, content)
+    done = without_uv(kernel, made / "install.py")
+    assert done.returncode == 1
+    assert f"InstallError: the bundle could not be installed\n  - {said}" in done.stderr
+    assert installed(kernel) == IMAGE_ONLY
+
+
+@needs_python
+def test_what_an_environment_borrows_from_the_system_is_pip_s_affair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uv does not see the system's packages from an environment that borrows them."""
+    say = [str(PYTHON), "-c", "import pip; print(pip.__version__)"]
+    pip = subprocess.run(say, capture_output=True, text=True, check=True).stdout.strip()
+    make_wheel(use_index(monkeypatch, tmp_path / "index"), "asked", requires=["pip"])
+    kaggle = tiny_image(f"# python: 3.12\n# glibc: 2.35\npip=={pip}\n")
+    bundle.build(["asked"], kaggle, tmp_path / "my-bundle")
+    venv = [tools.find_uv(), "venv", "-q", "--system-site-packages", "--python", str(PYTHON)]
+    subprocess.run([*venv, str(tmp_path / "borrowing")], check=True)
+    python = tmp_path / "borrowing" / "bin" / "python"
+    done = run(python, tmp_path / "my-bundle" / "install.py")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r", by pip \(uv: .+ …\)$", done.stdout.splitlines()[4])
+    assert installed(python) == {"asked-1.0"}
 
 
 @needs_python
@@ -145,13 +211,53 @@ def test_a_bundle_whose_wheels_came_as_one_zip(kernel: Path, made: Path, everyth
 
 
 @needs_python
-def test_read_only_input(kernel: Path, made: Path) -> None:
-    for path in made.iterdir():
-        path.chmod(0o444)
-    made.chmod(0o555)
-    done = run(kernel, made / "install.py")
-    made.chmod(0o755)
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_nobody_with_read_only_input_and_home(
+    request: pytest.FixtureRequest, made: Path, tmp_path: Path, installer: str
+) -> None:
+    kernel = request.getfixturevalue("kernel" if installer == "uv" else "with_pip")
+    path = os.environ["PATH"] if installer == "uv" else f"{kernel.parent}:/usr/bin:/bin"
+    home = tmp_path / "home"
+    home.mkdir()
+    for folder in (made, home):
+        for each in (*folder.iterdir(), folder):
+            each.chmod(0o555 if each.is_dir() else 0o444)
+    cell = f"open({str(home)!r} + '/x', 'w')\n"  # the control: nothing can be written there
+    env = os.environ | {"HOME": str(home), "PATH": path}
+    refused = subprocess.run(
+        nobody([str(kernel), "-c", cell]), capture_output=True, text=True, env=env
+    )
+    assert "PermissionError" in refused.stderr
+    command = nobody([str(kernel), "-c", FIRST_CELL, str(made / "install.py")])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[4].endswith(f", by {installer}")
+    assert installed(kernel) >= COMPLETE
+
+
+@needs_python
+def test_no_process_of_it_reaches_for_the_network(kernel: Path, made: Path, tmp_path: Path) -> None:
+    """uv is no Python, so the system calls are watched; one that does connect is the control."""
+    if shutil.which("strace") is None:
+        pytest.skip("no strace on this machine to watch system calls with")
+    watch = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg", "-o"]
+    reach = "import socket; socket.socket().connect_ex(('127.0.0.1', 9))"
+    inner = [
+        str(kernel),
+        "-c",
+        f"import subprocess, sys; subprocess.run([sys.executable, '-c', {reach!r}])",
+    ]
+    for name, command in (
+        ("reaching", inner),
+        ("install", [str(kernel), "-c", FIRST_CELL, str(made / "install.py")]),
+    ):
+        done = subprocess.run(
+            offline([*watch, str(tmp_path / name), *command]), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    assert "sin_port=htons(9)" in (tmp_path / "reaching").read_text()
+    told = (tmp_path / "install").read_text().splitlines()
+    assert [line for line in told if "AF_INET" in line] == []
 
 
 def refused(kernel: Path, script: Path, *imported: str, left: set[str] = IMAGE_ONLY) -> str:

@@ -1,6 +1,7 @@
 import contextlib
 import hashlib
 import json
+import os
 import stat
 import sys
 from pathlib import Path
@@ -102,14 +103,30 @@ def test_of_several_versions_the_newest_that_goes_with_the_image(index: Path, ou
     assert [(wheel.name, wheel.version) for wheel in built.manifest.wheels] == [("asked", "1.1")]
 
 
-def test_two_builds_give_the_same_bytes(tmp_path: Path, index: Path) -> None:
-    make_wheel(index, "asked", requires=["helper"])
+def test_two_builds_give_the_same_bytes_whatever_the_folder_umask_date_and_zone(
+    tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_wheel(index, "asked", requires=["helper", "onlysource"])
     make_wheel(index, "helper")
-    outs = [tmp_path / "one" / "my-bundle", tmp_path / "two" / "my-bundle"]
-    for out in outs:
-        bundle.build(["asked"], tiny_image(), out)
-    for path in outs[0].iterdir():
-        assert path.read_bytes() == (outs[1] / path.name).read_bytes()
+    make_sdist(index, "onlysource", stamped=True)
+    outs = [tmp_path / name / "my-bundle" for name in ("one", "two", "three")]
+    for number, (out, umask, zone) in enumerate(zip(outs, (0o22, 0o77, 0), ZONES, strict=True)):
+        project = make_project(tmp_path / f"project-{number}", stamped=True)
+        for path in project.iterdir():
+            os.utime(path, (10**9 + 10**7 * number,) * 2)
+        monkeypatch.setenv("TZ", zone)
+        before = os.umask(umask)
+        try:
+            bundle.build(["asked"], tiny_image(), out, project)
+        finally:
+            os.umask(before)
+    first = {path.name: path.read_bytes() for path in outs[0].iterdir()}
+    assert len(first) == 8
+    for out in outs[1:]:
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+
+
+ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns")
 
 
 def test_an_image_that_has_everything_needs_no_wheel(index: Path, out: Path) -> None:

@@ -6,14 +6,17 @@ what is damaged afterwards is refused by `check-bundle`.
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kagglekit.errors import BundleError
-from kagglekit.offline import bundle, check, image, requirements
+from kagglekit.offline import bundle, check, image, requirements, tools
 from kagglekit.offline.manifest import FILE
+from kagglekit.rehearsal import replica
+from tests.isolation import nobody
 from tests.wheels_factory import (
     TINY_LIST,
     make_parts,
@@ -268,3 +271,26 @@ def test_sound_ones_are_not_refused(case: str, index: Path, tmp_path: Path) -> N
     kaggle = tiny_image(text)
     made = bundle.build(wanted, kaggle, tmp_path / "out" / "my-bundle", project)
     assert check.check_bundle(made.folder, kaggle) == made.manifest
+    expected = {f"{wheel.name}-{wheel.version}" for wheel in made.manifest.wheels}
+    assert installed_by_nobody(made.folder, kaggle, tmp_path) == expected
+
+
+def installed_by_nobody(folder: Path, kaggle: image.KaggleImage, tmp_path: Path) -> set[str]:
+    """Run install.py as nobody, with no network, in the image's Python; return what is new."""
+    python, unproved = replica.find_python(kaggle.python)
+    if unproved:
+        pytest.skip(f"no Python {kaggle.python} to install into")
+    venv, uv = tmp_path / "kernel", tools.find_uv()
+    subprocess.run([uv, "venv", "-q", "--python", python, str(venv)], check=True)
+    [site] = venv.glob("lib/python*/site-packages")
+    kaggle.write_stub(site)
+    before = {path.name for path in site.glob("*.dist-info")}
+    for path in folder.iterdir():
+        path.chmod(0o444)
+    folder.chmod(0o555)
+    command = nobody([str(venv / "bin" / "python"), str(folder / "install.py")])
+    done = subprocess.run(command, capture_output=True, text=True)
+    folder.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    new = {path.name for path in site.glob("*.dist-info")} - before
+    return {name.removesuffix(".dist-info").replace("_", "-") for name in new}

@@ -1,11 +1,12 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from kagglekit.errors import BundleCheckError
-from kagglekit.offline import bundle, check, image, install
+from kagglekit.offline import bundle, check, image, install, wheel
 from kagglekit.offline.manifest import FILE
 from tests.wheels_factory import TINY_LIST, make_wheel, rewrite, tiny_image, use_index
 
@@ -115,6 +116,20 @@ def test_a_secret_is_named_by_its_place_alone(made: Path) -> None:
     with pytest.raises(BundleCheckError) as caught:
         check.check_bundle(made, tiny_image())
     assert caught.value.problems == ("`notes.txt` holds a GitHub token",)
+
+
+def test_known_wheels_are_not_read_again_unless_their_hash_is_another(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = [wheel.read(path) for path in sorted(made.glob("*.whl"))]
+    again: list[str] = []
+    read = wheel.read
+    monkeypatch.setattr(wheel, "read", lambda path: again.append(path.name) or read(path))
+    check.check_bundle(made, tiny_image(), known)
+    assert again == []
+    stale = [replace(each, sha256="00") if each.name == "helper" else each for each in known]
+    check.check_bundle(made, tiny_image(), stale)
+    assert again == [HELPER]
 
 
 def test_a_wheel_that_its_record_denies_although_the_manifest_agrees(made: Path) -> None:

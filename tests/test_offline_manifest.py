@@ -11,6 +11,8 @@ MANIFEST = Manifest(
     wheels=(WheelEntry("a-1.whl", "a", "1", 7, "00", ("a", "b"), "MIT", "asked for"),),
     targets=(Target("tiny", "3.12", "2.35", "requirements.lock", ("a-1.whl",), {"there": "1.5"}),),
     files={"install.py": "11"},
+    weights={"weights/a.pth": "22"},
+    recorded_by="33",
 )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -44,11 +45,12 @@ def make_repositories(root: Path) -> None:
 
 
 @pytest.fixture
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, list[str]]]:
     root = tmp_path_factory.mktemp("hub")
     make_repositories(root)
-    with local_hub.serve(root) as address:
-        yield address, root
+    served: list[str] = []
+    with local_hub.serve(root, served) as address:
+        yield address, root, served
 
 
 def write(tmp_path: Path, code: str) -> str:
@@ -58,9 +60,9 @@ def write(tmp_path: Path, code: str) -> str:
 
 @pytest.mark.slow
 def test_the_real_libraries(
-    hub: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    hub: tuple[str, Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    address, root = hub
+    address, root, served = hub
     monkeypatch.setenv("HF_ENDPOINT", address)
     [small] = [path.name for path in root.glob("small-*.pth")]
     factory = write(tmp_path, FACTORY + f"ADDRESS, SMALL = {address!r}, {small!r}\n")
@@ -80,6 +82,11 @@ def test_the_real_libraries(
     }
     assert not any(path.is_symlink() for path in out.rglob("*"))
     check.check_bundle(out, tiny_image())
+    served.clear()
+    again = bundle.build(["asked"], tiny_image(), out, weights=factory).manifest
+    assert again == made
+    assert [line for line in served if line.startswith("GET") and "/api/" not in line] == []
+    assert [line for line in served if line.startswith("HEAD /timm/")], "is it still the newest?"
     [victim] = [name for name in made.weights if name.endswith(".pth")]
     (out / victim).write_bytes(b"other weights")
     assert install.damage(out, install.read_manifest(out)) == [
@@ -150,6 +157,40 @@ def test_names_that_an_upload_would_not_survive(tmp_path: Path) -> None:
 def test_what_is_no_factory(tmp_path: Path, factory: str) -> None:
     with pytest.raises(WeightsError, match="is not FILE.py:FUNCTION or MODULE:FUNCTION"):
         weights.record(factory, tmp_path)
+
+
+def test_a_rebuild_downloads_again_only_when_something_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_index(monkeypatch, tmp_path / "index")
+    log, out = tmp_path / "downloads", tmp_path / "my-bundle"
+    code = f"""{CACHE}
+def make():
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / 'a.pth').exists():
+        (home / 'a.pth').write_text('content')
+        open({str(log)!r}, 'a').write('.')
+"""
+
+    def built(code: str) -> int:
+        """Build, and return how many downloads there have been."""
+        made = bundle.build([], tiny_image(), out, weights=write(tmp_path, code)).manifest
+        assert list(made.weights) == ["weights/torch/hub/a.pth"]
+        assert (out / "weights/torch/hub/a.pth").read_text() == "content"
+        return len(log.read_text())
+
+    assert [built(code), built(code), built(code + "# changed\n")] == [1, 1, 2]
+    (out / "weights/torch/hub/a.pth").write_text("damaged")
+    assert built(code + "# changed\n") == 3
+    monkeypatch.setattr(metadata, "distributions", lambda: [])
+    assert built(code + "# changed\n") == 4
+
+
+def test_what_a_factory_is_made_of(tmp_path: Path) -> None:
+    factory = write(tmp_path, "def make(): ...\ndef other(): ...\n")
+    assert len(weights.origin(factory)) == 64
+    assert weights.origin(factory) != weights.origin(factory.replace(":make", ":other"))
+    assert weights.origin("package.module:make") == weights.origin("gone.py:make") == ""
 
 
 def test_links_become_files_and_only_what_is_read_is_kept(tmp_path: Path) -> None:

@@ -79,6 +79,25 @@ def test_a_damaged_member(tmp_path: Path) -> None:
     assert wheel.faults(path) == ["it is damaged: Bad CRC-32 for file 'odd/__init__.py'"]
 
 
+def test_a_wheel_with_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, "odd")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(f"{INFO}/METADATA", "0" * 5_000_000)
+    with pytest.raises(BundleError) as caught:
+        wheel.read(path)
+    assert caught.value.problems == (f"`{INFO}/METADATA` unpacks to more than 200 times its size",)
+
+
+def test_an_encrypted_wheel(tmp_path: Path) -> None:
+    path = make_wheel(tmp_path, "odd")
+    content = path.read_bytes().replace(
+        b"PK\x01\x02\x14\x03\x14\0\0", b"PK\x01\x02\x14\x03\x14\0\1"
+    )
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match="is encrypted, password required"):
+        wheel.read(path)
+
+
 @pytest.mark.parametrize(
     ("lines", "licence"),
     [

@@ -37,12 +37,23 @@ def run(made: Path, *arguments: str) -> int:
     return cli.main(["check-bundle", str(made), "--image", str(listed), *arguments])
 
 
-def test_a_bundle_that_installs(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_bundle_that_installs(
+    made: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    installer: str,
+) -> None:
+    if installer == "pip":
+        if shutil.which("uv", path="/usr/local/bin:/usr/bin:/bin"):
+            pytest.skip("this machine's own uv would be found in the sandbox")
+        monkeypatch.setattr(replica, "_put_uv", lambda program: None)
     assert run(made, "--install") == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{made}: installs on tiny (Python 3.12): 3 wheels, proved in ")
     assert second.startswith(f"  installed in Python {HOST}.")
-    assert " packages of tiny, with " in second
+    assert " packages of tiny, with no network: " in second or " refused in Python only: " in second
+    assert f" s of it for imports, by {installer}); again, with nothing to do: " in second
 
 
 def test_a_bundle_that_only_fails_when_it_is_imported(

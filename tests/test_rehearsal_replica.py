@@ -98,6 +98,33 @@ def test_what_the_bundle_brings_is_left_out() -> None:
     assert not {name.split("-")[0] for name in installed(made)} & {"mine", "helper"}
 
 
+def test_the_index_s_torch_brings_its_own_cuda(index: Path) -> None:
+    listed = LIST + "torch==2.0+cu128\nnvidia-nccl==1.0\ncuda-bindings==1.0\n"
+    needs = ["nvidia-nccl==2.0", "cuda-bindings>=2", "other>=7"]
+    make_wheel(index, "torch", "2.0", requires=needs)
+    for name in ("nvidia_nccl", "cuda_bindings"):
+        make_wheel(index, name, "1.0")
+        make_wheel(index, name, "2.0")
+    image = tiny_image(listed)
+    made = replica.make_replica(image, ["torch"])
+    assert set(made.packages.items()) >= {("nvidia-nccl", "2.0"), ("cuda-bindings", "2.0")}
+    assert made.packages["other"] == "3.0"
+    told = [
+        change for change in replica.drift(image, made) if change[0] in ("nvidia-nccl", "torch")
+    ]
+    assert told == [("nvidia-nccl", "1.0", "2.0")]
+
+
+@pytest.mark.usefixtures("index")
+def test_it_has_uv_which_is_no_package_of_the_list() -> None:
+    made = replica.make_replica(tiny_image(LIST), ["there"])
+    uv = made.folder / "bin" / "uv"
+    assert uv.read_bytes() == Path(replica.tools.find_uv()).read_bytes()
+    assert os.access(uv, os.X_OK)
+    assert "uv" not in made.packages
+    assert "uv" not in {name for name, _, _ in replica.drift(tiny_image(LIST), made)}
+
+
 @pytest.mark.usefixtures("index")
 def test_it_is_built_once_and_again_after_an_interruption() -> None:
     image = tiny_image(LIST)

@@ -76,6 +76,7 @@ def make_sdist(
     version: str = "1.0",
     *,
     buildable: bool = True,
+    stamped: bool = False,
     members: Sequence[str] = (),
     **wheel: Any,
 ) -> Path:
@@ -88,7 +89,7 @@ def make_sdist(
         made = make_wheel(Path(scratch), name, version, **wheel)
         if buildable:
             files["pyproject.toml"] = _BUILD_SYSTEM.encode()
-            files["backend.py"] = _backend(made.name).encode()
+            files["backend.py"] = _backend(made.name, stamped).encode()
             files[made.name] = made.read_bytes()
     path = folder / f"{name}-{version}.tar.gz"
     with (
@@ -112,21 +113,30 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 _BUILD_SYSTEM = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 
 
-def _backend(wheel: str) -> str:
+def _backend(wheel: str, stamped: bool = False) -> str:
+    """Return a backend; a stamped wheel tells the date of its build, as real backends do."""
+    stamp = (
+        "    date = time.gmtime(int(os.environ.get('SOURCE_DATE_EPOCH', time.time())))[:6]\n"
+        "    with zipfile.ZipFile(pathlib.Path(folder, NAME), 'a') as archive:\n"
+        "        record = next(name for name in archive.namelist() if name.endswith('/RECORD'))\n"
+        "        archive.writestr(zipfile.ZipInfo(record + '.jws', date), '')\n"
+    )
     return (
-        "import pathlib, shutil\n"
+        "import os, pathlib, shutil, time, zipfile\n"
+        f"NAME = {wheel!r}\n"
         "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        f"    shutil.copy(pathlib.Path(__file__).with_name({wheel!r}), folder)\n"
-        f"    return {wheel!r}\n"
+        "    shutil.copy(pathlib.Path(__file__).with_name(NAME), folder)\n"
+        f"{stamp if stamped else ''}"
+        "    return NAME\n"
     )
 
 
-def make_project(folder: Path, name: str = "mine", **wheel: Any) -> Path:
+def make_project(folder: Path, name: str = "mine", *, stamped: bool = False, **wheel: Any) -> Path:
     """Write a project whose build needs no network: its backend hands out a finished wheel."""
     made = make_wheel(folder, name, **wheel)
     project = f'{_BUILD_SYSTEM}[project]\nname = "{name}"\nversion = "1.0"\n'
     (folder / "pyproject.toml").write_text(project)
-    (folder / "backend.py").write_text(_backend(made.name))
+    (folder / "backend.py").write_text(_backend(made.name, stamped))
     return folder
 
 

@@ -7,6 +7,7 @@ All of it happens in a working folder beside the result, which changes places wi
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def build(
         owner: Kaggle user name; without it, the one of the earlier bundle is kept.
         weights: a model factory, "models.py:make", whose downloads are bundled too.
         exclude_newer: date such as "2026-11-01": what the index got later does not count.
-        progress: is told each step, in a line.
+        progress: is told each step, in a line; for several images from several threads.
 
     Raises:
         BundleError: it cannot be built; a subclass for each class of reason. Nothing is written.
@@ -110,23 +111,29 @@ def build(
         for index, each in enumerate([project] if isinstance(project, Path) else project):
             progress(f"building the wheel of {each}")
             own.append(wheel.read(building.project_wheel(each, work / f"project-{index}")))
-        shares = []
-        for index, one in enumerate(images):
-            progress(
-                f"resolving for {one.name} (Python {one.python}, {len(one.packages)} packages)"
-            )
-            stub = resolve.Stub.write(one, Path(fast, f"image-{index}"))
-            source = _Source(stub, work / f"image-{index}", dated, _earlier(out, one), progress)
-            shares.append(_share(asked, own, one, source))
+
+        def share(one: KaggleImage) -> _Share:
+            said = f"Python {one.python}, {len(one.packages)} packages"
+            progress(f"resolving for {one.name} ({said})")
+            stub = resolve.Stub.write(one, Path(fast, f"image-{one.name}"))
+            source = _Source(stub, work / f"image-{one.name}", dated, _earlier(out, one), progress)
+            return _share(asked, own, one, source)
+
+        with ThreadPoolExecutor(
+            len(images)
+        ) as pool:  # each waits for uv, which waits for the index
+            shares = list(pool.map(share, images))
         for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
             shutil.copyfile(file, folder / file.name)
+        recorded_by = ""
         if weights is not None:
+            recorded_by = recording.origin(weights)
             progress(f"recording the weights of {weights}")
-            recording.record(weights, folder)
-        made = _write(folder, asked, shares, own, metadata)
+            recording.record(weights, folder, _recorded(out, recorded_by))
+        made = _write(folder, asked, shares, own, metadata, recorded_by)
         for one in images:
             progress(f"proving it offline against {one.name}")
-            check.check_bundle(folder, one)
+            check.check_bundle(folder, one, [each for share in shares for each in share.wheels])
         atomic.put(folder, out)
     return Bundle(out, made)
 
@@ -171,12 +178,22 @@ def _earlier(out: Path, image: KaggleImage) -> list[Path]:
     return [out / file for target in targets for file in target.install]
 
 
+def _recorded(out: Path, origin: str) -> Path | None:
+    """Return an earlier bundle if its weights are whole and of the same factory."""
+    if not origin or not (out / manifest.FILE).is_file():
+        return None
+    earlier = Manifest.read(out)
+    same = earlier.recorded_by == origin and recording.hashes(out) == earlier.weights
+    return out if same else None
+
+
 def _write(
     folder: Path,
     asked: Sequence[Requirement],
     shares: Sequence[_Share],
     own: Sequence[Wheel],
     metadata: dict[str, object],
+    recorded_by: str,
 ) -> Manifest:
     """Write what lies beside the wheels, and return the manifest."""
     shutil.copyfile(install.__file__, folder / INSTALLER)
@@ -211,6 +228,7 @@ def _write(
             for name in sorted([INSTALLER, *(target.lock for target in targets)])
         },
         weights=recording.hashes(folder),
+        recorded_by=recorded_by,
     )
     (folder / manifest.FILE).write_text(made.to_json(), encoding="utf-8")
     return made

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,12 +16,14 @@ from kagglekit.offline.resolve import Change, Stub, UnsatisfiableError
 from kagglekit.offline.wheel import Wheel
 
 
-def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
+def check_bundle(folder: Path, image: KaggleImage, known: Iterable[Wheel] = ()) -> Manifest:
     """Check every file of a bundle, and that it installs on `image` with nothing but itself.
 
     Args:
         folder: the dataset folder.
         image: a Kaggle image that the bundle was built for.
+        known: wheels that were read and found sound a moment ago; those of the same name and hash
+            are not read again.
 
     Returns:
         The bundle's manifest.
@@ -38,7 +40,7 @@ def check_bundle(folder: Path, image: KaggleImage) -> Manifest:
         *_metadata_problems(folder / dataset.FILE),
     ]
     if not problems:  # only then are these the files that were built
-        wheels, problems = _read(folder, manifest)
+        wheels, problems = _read(folder, manifest, known)
         ours = [folder / each.file for each in manifest.wheels if each.why == OWN]
         problems += secrets.problems(folder, ours)
         problems += _lock_problems(folder, manifest, target)
@@ -73,11 +75,15 @@ def _lock_problems(folder: Path, manifest: Manifest, target: Target) -> list[str
     return [f"`{target.lock}` does not list the wheels of the manifest"]
 
 
-def _read(folder: Path, manifest: Manifest) -> tuple[list[Wheel], list[str]]:
+def _read(
+    folder: Path, manifest: Manifest, known: Iterable[Wheel]
+) -> tuple[list[Wheel], list[str]]:
     wheels, problems = [], []
+    ready = {(each.path.name, each.sha256): each for each in known}
     for each in manifest.wheels:
         try:
-            wheels.append(wheel.read(folder / each.file))
+            found = ready.get((each.file, each.sha256))
+            wheels.append(found or wheel.read(folder / each.file))
         except BundleError as error:
             problems += [f"`{each.file}`: {fault}" for fault in error.problems or [str(error)]]
     return wheels, problems

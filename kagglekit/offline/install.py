@@ -12,7 +12,7 @@ Standard library only, Python 3.8 syntax: this file travels alone, to machines o
 """
 
 import hashlib
-import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -53,7 +53,7 @@ print("\\n" + json.dumps(failed))
 """
 
 
-class InstallError(RuntimeError):
+class InstallError(Exception):
     """The bundle cannot be installed here; the message says why and what to do."""
 
     def __init__(self, message: str, problems: Optional[List[str]] = None, hint: str = "") -> None:
@@ -89,10 +89,11 @@ def install(folder: Path) -> None:
         )
     wheels = {wheel["file"]: wheel for wheel in manifest["wheels"]}
     wanted = [wheels[file] for file in target["install"]]
-    todo, importing = [wheel for wheel in wanted if not is_installed(folder, wheel)], 0.0
+    todo = [wheel for wheel in wanted if not is_installed(folder, wheel)]
+    importing, installer = 0.0, "none"
     if todo:
         refuse_imported(todo)
-        run_installer(folder, target, drifted)
+        installer = run_installer(folder, target, drifted)
         importlib.invalidate_caches()
         importing = check_imports(todo)
     new = ", ".join(f"{wheel['name']} {wheel['version']}" for wheel in todo) or "nothing"
@@ -101,7 +102,8 @@ def install(folder: Path) -> None:
         f"installed  {new}\n"
         f"unchanged  {len(wanted) - len(todo)} of {len(wanted)} wheels were installed already\n"
         f"drift      {'harmless: ' if drifted else ''}{', '.join(drifted) or 'nothing'}\n"
-        f"time       {time.perf_counter() - started:.1f} s, {importing:.1f} s of it for imports"
+        f"time       {time.perf_counter() - started:.1f} s, {importing:.1f} s of it for imports,"
+        f" by {installer}"
     )
 
 
@@ -136,7 +138,7 @@ def unpack(path: Path, folder: Path) -> None:
                     name = member.filename.split("/")[-1]
                     with archive.open(member) as source, (folder / name).open("wb") as target:
                         shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise InstallError(f"{path} cannot be unpacked: {error}") from error
 
 
@@ -181,12 +183,9 @@ def read_manifest(folder: Path) -> Dict[str, Any]:
 def damage(folder: Path, manifest: Dict[str, Any]) -> List[str]:
     """Return every way in which the folder's files are not those of the manifest."""
     expected = {wheel["file"]: wheel["sha256"] for wheel in manifest["wheels"]}
-    expected.update(manifest["files"])
     weights, home = manifest.get("weights", {}), folder.resolve()
-    expected.update(weights)
-    named = set(expected)
-    for target in manifest["targets"]:
-        named.update([target["lock"], *list(target["install"])])
+    expected.update({**manifest["files"], **weights})
+    named = set(expected).union(*([t["lock"], *t["install"]] for t in manifest["targets"]))
     problems = []
     for name in sorted(named):
         path, parts = folder / name, name.split("/")
@@ -326,12 +325,9 @@ def recorded(path: Path) -> Set[str]:
 
 def refuse_imported(todo: List[Dict[str, Any]]) -> None:
     """Raise when a package that is about to be installed is already imported from elsewhere."""
-    loaded = [
-        "`{}` from {}".format(name, getattr(sys.modules[name], "__file__", "an unknown place"))
-        for wheel in todo
-        for name in wheel["imports"]
-        if name in sys.modules
-    ]
+    names = [name for wheel in todo for name in wheel["imports"] if name in sys.modules]
+    places = [getattr(sys.modules[name], "__file__", "an unknown place") for name in names]
+    loaded = [f"`{name}` from {place}" for name, place in zip(names, places)]
     if loaded:
         raise InstallError(
             "packages of the bundle are already imported; nothing was installed",
@@ -340,20 +336,20 @@ def refuse_imported(todo: List[Dict[str, Any]]) -> None:
         )
 
 
-def run_installer(folder: Path, target: Dict[str, Any], drifted: List[str]) -> None:
-    """Install with one offline command; it takes all or nothing."""
-    command = [*_installer("install"), "--no-index", "--find-links", str(folder)]
-    command += ["-r", str(folder / target["lock"])]
+def run_installer(folder: Path, target: Dict[str, Any], drifted: List[str]) -> str:
+    """Install with one offline command, which takes all or nothing; return whose it was."""
+    options = ["--no-index", "--find-links", str(folder), "-r", str(folder / target["lock"])]
     if any(name in OPENCV and installed_version(name) is None for name in target["expects"]):
         # Another OpenCV stands in, and no installer can be told so. The build proved the rest.
-        command.append("--no-deps")
-    done = _run(command)
-    if done.returncode:
-        raise InstallError(
-            "the bundle could not be installed",
-            _last_lines(done.stderr) + drifted,
-            _REBUILD,
-        )
+        options.append("--no-deps")
+    said = []  # type: List[str]
+    for name, command in installers("install"):
+        done = _run([*command, *options])
+        if not done.returncode:
+            return f"{name} ({said[0]} …)" if said else name
+        said += [f"{name}: {line}" for line in _last_lines(done.stderr) or ["no message"]]
+    said = said or ["neither uv nor pip is here"]
+    raise InstallError("the bundle could not be installed", said + drifted, _REBUILD)
 
 
 def check_imports(wheels: List[Dict[str, Any]]) -> float:
@@ -367,29 +363,33 @@ def check_imports(wheels: List[Dict[str, Any]]) -> float:
         problems = [f"the check ended with status {done.returncode}", *_last_lines(done.stderr)]
     if not problems:
         return time.perf_counter() - started
-    undone = _run([*_installer("uninstall"), *(wheel["name"] for wheel in wheels)])
-    if undone.returncode:
-        problems += ["removing it again failed too", *_last_lines(undone.stderr)]
-    raise InstallError("the bundle does not import; it was removed again", problems)
+    removing = [[*c, *(wheel["name"] for wheel in wheels)] for _, c in installers("uninstall")]
+    removed = any(_run(command).returncode == 0 for command in removing)
+    outcome = "; it was removed again" if removed else ", and it could not be removed again"
+    raise InstallError("the bundle does not import" + outcome, problems)
 
 
-def _installer(verb: str) -> List[str]:
-    """Return the command that installs or uninstalls: uv's, or pip's where there is no uv."""
-    uv = shutil.which("uv")
-    if uv and _run([uv, "--version"]).returncode == 0:
-        command = [uv, "--offline", "--no-config", "--no-cache", "pip", verb]
-        return [*command, "--python", sys.executable]
-    pip = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check"]
-    if _run([*pip, "--version"]).returncode:
-        raise InstallError("neither uv nor pip is here; nothing was installed")
-    return [*pip, verb, "--yes"] if verb == "uninstall" else [*pip, verb]
+def installers(verb: str) -> List[Tuple[str, List[str]]]:
+    """Return the names and commands of what can install or uninstall here, best first.
+
+    pip even where there is uv: that may be too old, and does not see what a venv borrows.
+    """
+    uv, pip = shutil.which("uv"), importlib.util.find_spec("pip")
+    uv_options = ["--offline", "--no-config", "--no-cache", "pip", verb, "--python", sys.executable]
+    pip_options = ["-m", "pip", "--isolated", "--disable-pip-version-check", verb]
+    pip_options += ["--yes"] if verb == "uninstall" else []
+    found = [("uv", [uv, *uv_options])] if uv else []
+    return found + ([("pip", [sys.executable, *pip_options])] if pip else [])
 
 
 def _run(command: List[str]) -> "subprocess.CompletedProcess[str]":
     """Run a command without the user's settings for uv and pip: they could name other sources."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("UV_", "PIP_"))}
     env.update(PIP_CONFIG_FILE=os.devnull, NO_ALBUMENTATIONS_UPDATE="1")
-    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    try:
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    except OSError as error:  # there, but not a program of this machine
+        return subprocess.CompletedProcess(command, 127, "", str(error))
 
 
 def _last_lines(stderr: str) -> List[str]:

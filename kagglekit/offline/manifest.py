@@ -6,7 +6,8 @@
      "targets": [{"image": ..., "python": "3.12", "glibc": "2.35", "lock": "requirements.lock",
                   "install": [file names, dependencies first], "expects": {"numpy": "2.0.2"}}],
      "files":   {"install.py": sha256, "requirements.lock": sha256},
-     "weights": {"weights/torch/hub/checkpoints/resnet34-b627a593.pth": sha256}}
+     "weights": {"weights/torch/hub/checkpoints/resnet34-b627a593.pth": sha256},
+     "recorded_by": what the weights' factory was made of, see `weights.origin`}
 
 `expects` is what the bundle counts on from the image: what was asked for and is there already, and
 what the bundled wheels need. Nothing here tells when or where the bundle was built, so the same
@@ -71,6 +72,7 @@ class Manifest:
         targets: one per Kaggle image.
         files: sha256 of the other files that the installation reads.
         weights: sha256 of recorded weights, by their path.
+        recorded_by: hash of the factory that recorded them (`weights.origin`), or "".
     """
 
     made_by: str
@@ -79,6 +81,7 @@ class Manifest:
     targets: tuple[Target, ...]
     files: dict[str, str]
     weights: dict[str, str] = field(default_factory=dict)
+    recorded_by: str = ""
 
     @property
     def size(self) -> int:
@@ -130,4 +133,5 @@ class Manifest:
             ),
             files=content["files"],
             weights=content.get("weights", {}),
+            recorded_by=content.get("recorded_by", ""),
         )

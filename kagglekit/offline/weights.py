@@ -5,6 +5,7 @@ caches are flattened to plain files, and the same code must then find everything
 network, writing nothing, because the dataset will be read-only.
 """
 
+import hashlib
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 
 from kagglekit.errors import WeightsError
@@ -24,13 +26,31 @@ _ROOT = Path(__file__).resolve().parents[2]
 _NOT_KEPT = {"blobs", ".locks", ".no_exist", "CACHEDIR.TAG", "version.txt"}
 
 
-def record(factory: str, bundle: Path) -> dict[str, str]:
+def origin(factory: str) -> str:
+    """Return a hash of what a factory is made of: its file, its name, the packages of this Python.
+
+    Returns:
+        Hexadecimal; "" for a factory that is no function in a file, whose source is not looked for.
+    """
+    place, _, name = factory.rpartition(":")
+    if not place.endswith(".py") or not Path(place).is_file():
+        return ""
+    versions = sorted(f"{each.name}=={each.version}" for each in metadata.distributions())
+    source = Path(place).read_bytes()
+    return hashlib.sha256(
+        b"\0".join([source, name.encode(), *map(str.encode, versions)])
+    ).hexdigest()
+
+
+def record(factory: str, bundle: Path, earlier: Path | None = None) -> dict[str, str]:
     """Run a model factory with caches in a bundle, flatten them, and run it again offline.
 
     Args:
         factory: "models.py:make", or "package.module:make"; called without arguments, by this
             Python, in the current folder.
         bundle: the bundle's folder; `weights/` in it is made.
+        earlier: a bundle whose weights are of this factory: the caches begin with them, so the
+            libraries download what they find changed or missing, and nothing else.
 
     Returns:
         Path in the bundle to sha256, sorted.
@@ -41,6 +61,8 @@ def record(factory: str, bundle: Path) -> dict[str, str]:
     if not re.fullmatch(r".+:[A-Za-z_]\w*", factory):
         raise WeightsError(f"`{factory}` is not FILE.py:FUNCTION or MODULE:FUNCTION")
     with tempfile.TemporaryDirectory(dir=bundle, prefix=".recording-") as scratch:
+        if earlier is not None:  # copied, because what runs next may write to it
+            shutil.copytree(earlier / FOLDER, Path(scratch, FOLDER))
         caches = Weights.of(Path(scratch))
         online = caches.environment() | {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
         done = _run([factory], online)

@@ -24,6 +24,8 @@ from kagglekit.offline import install
 from kagglekit.offline.install import sha256_of
 
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+# What zipfile raises of cut, odd, encrypted or wrongly named members.
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError)
 _SOUND_HASHES = ("sha256", "sha384", "sha512")
 # Folders that careless wheels put beside their package; importing them proves nothing.
 _NOT_THE_PACKAGE = frozenset({"benchmarks", "docs", "examples", "test", "tests"})
@@ -67,12 +69,12 @@ def read(path: Path) -> Wheel:
     """
     try:
         name, version, _, _ = parse_wheel_filename(path.name)
+        wrong = faults(path)  # first: what follows trusts its members' sizes
+        if wrong:
+            raise BundleError(f"the wheel `{path.name}` is not sound", problems=wrong[:8])
         with zipfile.ZipFile(path) as archive:
             members = archive.namelist()
             text = archive.read(f"{_dist_info(archive)}/METADATA").decode("utf-8")
-        wrong = faults(path)
-        if wrong:
-            raise BundleError(f"the wheel `{path.name}` is not sound", problems=wrong[:8])
         says = HeaderParser().parsestr(text)
         requires = says.get_all("Requires-Dist", [])
         return Wheel(
@@ -88,9 +90,12 @@ def read(path: Path) -> Wheel:
     except StopIteration:
         reason = "it holds no METADATA"
     except (
-        InvalidWheelFilename, InvalidRequirement, InvalidVersion, UnicodeDecodeError,
-        zipfile.BadZipFile, zlib.error, EOFError, OSError,
-    ) as error:  # fmt: skip
+        InvalidWheelFilename,
+        InvalidRequirement,
+        InvalidVersion,
+        OSError,
+        *_UNREADABLE,
+    ) as error:
         reason = str(error)
     raise BundleError(f"`{path.name}` is not a wheel that can be read: {reason}")
 
@@ -103,7 +108,7 @@ def faults(path: Path) -> list[str]:
             return found
         try:
             return _record_faults(archive) + _name_faults(archive, path)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except _UNREADABLE as error:
             return [f"it is damaged: {error}"]
 
 

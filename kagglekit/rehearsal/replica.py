@@ -24,8 +24,9 @@ from kagglekit.offline import tools
 from kagglekit.offline.image import KaggleImage
 
 # What Kaggle runs a notebook with, whatever the notebook imports.
-_FORMAT = "3"  # of the cache: 3 is relocatable and compiled
+_FORMAT = "4"  # of the cache: 4 is relocatable and compiled, and has uv
 _KERNEL = ("ipykernel", "nbclient", "nbformat", "pip")
+_OF_TORCH = ("cuda-", "nvidia-")
 # Replicas that stay in the cache: up to 8 GB each where hard links into uv's cache cannot be made.
 _KEPT = 4
 
@@ -137,6 +138,7 @@ def make_replica(
                 *("--python", str(folder), "-r", str(listed)),
             )
         _strike_contradictions(folder, packages)
+        _put_uv(folder / "bin" / "uv")
         complete.write_text(_version(folder / "bin" / "python"))
         _forget_the_oldest(folder.parent)
     complete.touch()  # the time of its last use
@@ -202,8 +204,12 @@ def _pinned(compiled: str) -> list[str]:
 
 
 def _known_versions(image: KaggleImage) -> str:
-    """Return the image's list without what it has in a version that the list does not tell."""
+    """Return the image's list without versions it does not tell, and without CUDA's libraries.
+
+    The index's torch may be built for another CUDA than the image's, and loads its own libraries.
+    """
     lines = image.constraints().splitlines()
+    lines = [line for line in lines if not line.startswith(_OF_TORCH)]
     return "\n".join(line for line in lines if line.split("==")[0] not in image.unversioned)
 
 
@@ -230,6 +236,12 @@ def _contradicts(line: str, packages: dict[str, str]) -> bool:
         return False
     version = packages.get(canonicalize_name(wanted.name))
     return version is not None and not wanted.specifier.contains(version, prereleases=True)
+
+
+def _put_uv(program: Path) -> None:
+    """Give the replica this machine's uv: Kaggle's image has the program, its list does not."""
+    if not program.exists():  # else the image's list names the package too
+        _link_or_copy(str(Path(tools.find_uv()).resolve()), str(program))
 
 
 def _forget_the_oldest(replicas: Path) -> None:
