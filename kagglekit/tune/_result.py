@@ -71,25 +71,18 @@ class Result:
         lines = [f"{name} {self.before:.4f} at a threshold of 0.5, {self.score:.4f} tuned", ""]
         wide = max(len(_title(g, c)) for g, of in self.tuned.items() for c in of)
         lines.append(
-            f"{'':{wide}}  images     0.5   tuned  threshold     plateau   high   size   hole"
+            f"{'':{wide}}  images     0.5   tuned  threshold      plateau   high     size     hole"
         )
         for group, classes in self.tuned.items():
             for name, tuned in classes.items():
                 cut, curve = tuned.cut, tuned.curves.get("threshold")
-                span = "as for all" if not tuned.curves else ""
-                if curve:
-                    span = f"{curve.plateau[0]:.3f}–{curve.plateau[1]:.3f}"
+                span = f"{curve.plateau[0]:.3f}–{curve.plateau[1]:.3f}" if curve else ""
                 lines.append(
                     f"{_title(group, name):{wide}}  {tuned.images:6}  {tuned.before:6.4f}  "
-                    f"{tuned.score:6.4f}  {cut.threshold:9.3f}  {span:>11}  "
-                    + "  ".join(
-                        f"{value:{form}}" if value else "    -"
-                        for value, form in (
-                            (cut.high_threshold, "5.3f"),
-                            (cut.min_size, "5.0f"),
-                            (cut.hole_size, "5.0f"),
-                        )
-                    )
+                    f"{tuned.score:6.4f}  {cut.threshold:9.3f}  "
+                    f"{span if tuned.curves else 'as for all':>11}  "
+                    f"{_or_none(cut.high_threshold, 3):>5}  "
+                    f"{_or_none(cut.min_size):>7}  {_or_none(cut.hole_size):>7}"
                 )
         return "\n".join(lines)
 
@@ -126,3 +119,7 @@ def final_score(
 
 def _title(group: str, name: str) -> str:
     return " ".join(part for part in (group or "all", name and f"class {name}") if part)
+
+
+def _or_none(value: float, digits: int = 0) -> str:
+    return f"{value:.{digits}f}" if value else "-"
