@@ -6,8 +6,10 @@ finds thresholds and sizes on them by the competition's metric; `predict_masks` 
 """
 
 from kagglekit.tune._cut import PARAMETERS, Cut
+from kagglekit.tune._mix import mixed
 from kagglekit.tune._plateau import Curve
 from kagglekit.tune._predict import cuts_of, predict_masks
+from kagglekit.tune._pseudo import PseudoLabels, pseudo_labels
 from kagglekit.tune._result import Result, Tuned
 from kagglekit.tune._search import FEW, search
 from kagglekit.tune._store import Prob, Store, out_of_fold, probabilities
@@ -18,12 +20,15 @@ __all__ = [
     "Curve",
     "Cut",
     "Prob",
+    "PseudoLabels",
     "Result",
     "Store",
     "Tuned",
     "cuts_of",
+    "mixed",
     "out_of_fold",
     "predict_masks",
     "probabilities",
+    "pseudo_labels",
     "search",
 ]
