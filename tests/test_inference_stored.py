@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kagglekit.inference._decide import Decision
 from kagglekit.inference._runs import RunSink
-from kagglekit.inference._stored import cut_map
+from kagglekit.inference._stored import cut_map, enlarged
 
 
 @st.composite
@@ -27,7 +27,7 @@ def test_a_map_of_bytes_is_cut_between_them(case, k, exclusive):
     shape, scale, values = case
     planes = tuple(range(len(values)))
     cut = (k + 0.5) / 255
-    found = cut_map(values, shape, scale, Decision(planes, (cut,) * len(planes), exclusive))
+    [found] = cut_map(values, shape, scale, [Decision(planes, (cut,) * len(planes), exclusive)])
     big = F.interpolate(
         torch.from_numpy(values)[None].double(), scale_factor=scale, mode="bilinear"
     )[0, :, : shape[0], : shape[1]].numpy()
@@ -49,10 +49,25 @@ def test_a_map_of_floats_gives_the_masks_of_the_prediction(case, cut):
     decide = Decision((0,), (cut,))
     sink = RunSink(shape, scale, 0, decide)
     sink.add(torch.from_numpy(prob.astype(np.float32)))
-    assert cut_map(prob, shape, scale, decide) == sink.finish()
+    other = Decision((0,), (0.5,))
+    assert cut_map(prob, shape, scale, [other, decide])[1] == sink.finish()
+
+
+@given(maps())
+def test_enlarged_a_few_rows_at_a_time_as_torch_does_it_at_once(case):
+    shape, scale, values = case
+    parts = list(enlarged(values, shape, scale))
+    tops = np.cumsum([0] + [part.shape[1] for _, part in parts])
+    assert [top for top, _ in parts] == tops[:-1].tolist()
+    found = torch.cat([part for _, part in parts], 1)
+    big = F.interpolate(
+        torch.from_numpy(values)[None].double(), scale_factor=scale, mode="bilinear"
+    )[0, :, : shape[0], : shape[1]]
+    assert found.shape == big.shape
+    assert torch.allclose(found.double(), big, rtol=0, atol=1e-4)
 
 
 def test_a_map_of_another_image():
     with pytest.raises(ValueError) as raised:
-        cut_map(np.zeros((1, 4, 5), np.uint8), (8, 9), 4, Decision((0,), (0.5,)))
+        cut_map(np.zeros((1, 4, 5), np.uint8), (8, 9), 4, [Decision((0,), (0.5,))])
     assert str(raised.value) == "a map of 4 x 5 pixels is not that of an image of 8 x 9 at scale 4"

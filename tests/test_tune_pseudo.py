@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kagglekit import competitions, slides, tiles, tune
 from kagglekit.competitions import fake
 from kagglekit.errors import DataError
+from kagglekit.rle import RLE
 from kagglekit.tiles import Index
 from kagglekit.tune._pseudo import _doubt
 from tests.test_tune_search import Made
@@ -169,3 +170,17 @@ def test_both_kinds_must_be_there():
         "share=0.3 of 3 draws, from 3 true and 0 pseudo-labelled tiles of 3 in the index: "
         "expected draws of both kinds"
     )
+
+
+def test_the_doubt_of_each_tile(tmp_path):
+    rng = np.random.default_rng(2)
+    pictures = []
+    for k, shape in enumerate([(50, 70), (41, 33)]):
+        np.save(tmp_path / f"{k}.npy", rng.integers(0, 256, (*shape, 3), np.uint8))
+        slide = slides.open_slide(tmp_path / f"{k}.npy")
+        pictures.append(tiles.Picture(slide, [RLE.empty(shape)], scale=2))
+    index = tiles.index(pictures, window=8)
+    unsure = rng.random((41, 33)) < 0.3
+    found = tune.doubt_share(index, pictures, {1: RLE.from_mask(unsure.astype(np.uint8))})
+    for share, which, (y0, y1, x0, x1) in zip(found, index.picture, index.tile * 2, strict=True):
+        assert share == (unsure[y0:y1, x0:x1].mean() if which else 0)

@@ -6,7 +6,7 @@ finds thresholds and sizes on them by the competition's metric; `predict_masks` 
 """
 
 from kagglekit.tune._cut import PARAMETERS, Cut
-from kagglekit.tune._mix import mixed
+from kagglekit.tune._mix import doubt_share, mixed
 from kagglekit.tune._plateau import Curve
 from kagglekit.tune._predict import cuts_of, predict_masks
 from kagglekit.tune._pseudo import PseudoLabels, pseudo_labels
@@ -25,6 +25,7 @@ __all__ = [
     "Store",
     "Tuned",
     "cuts_of",
+    "doubt_share",
     "mixed",
     "out_of_fold",
     "predict_masks",

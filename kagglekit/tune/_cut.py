@@ -67,11 +67,14 @@ def cut_planes(
         For each cut, a mask for each of the planes.
     """
     levels = sorted({cut.threshold for cut in cuts} | {cut.high_threshold for cut in cuts} - {0.0})
-    pairs = [(plane, level) for plane in planes for level in levels]
-    decide = Decision(
-        tuple(plane for plane, _ in pairs), tuple(level for _, level in pairs), exclusive
-    )
-    found = dict(zip(pairs, cut_map(prob.values, prob.shape, prob.scale, decide), strict=True))
+    chosen = tuple(planes)
+    decisions = [Decision(chosen, (level,) * len(chosen), exclusive) for level in levels]
+    made = cut_map(prob.values, prob.shape, prob.scale, decisions)
+    found = {
+        (plane, level): mask
+        for level, masks in zip(levels, made, strict=True)
+        for plane, mask in zip(chosen, masks, strict=True)
+    }
     return [
         [
             cut.clean(found[plane, cut.threshold], found.get((plane, cut.high_threshold)))

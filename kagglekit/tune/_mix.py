@@ -1,9 +1,12 @@
 """True tiles and made-up ones, each with a share of every epoch."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from kagglekit.tiles import Index, TileSampler, balanced
+from kagglekit.rle import RLE
+from kagglekit.tiles import Index, Picture, TileSampler, balanced
 
 
 def mixed(
@@ -43,3 +46,27 @@ def mixed(
     ]
     groups = [own[g] for own, part in zip(numbers, parts, strict=True) for g in part.groups]
     return TileSampler(groups, [count for part in parts for count in part.counts], seed)
+
+
+def doubt_share(
+    index: Index, pictures: Sequence[Picture], doubt: Mapping[int, RLE]
+) -> npt.NDArray[np.float64]:
+    """Return which share of each tile's pixels the models are not sure of.
+
+    Args:
+        index: the tiles.
+        pictures: of the index.
+        doubt: `PseudoLabels.doubt` of pictures, by their place in the list; others have none.
+
+    Returns:
+        (N,) float64 in [0, 1].
+
+    Example:
+        >>> index.select(doubt_share(index, pictures, doubt) < 0.01)  # doctest: +SKIP
+    """
+    shares = np.zeros(len(index))
+    for i, (which, tile) in enumerate(zip(index.picture.tolist(), index.tile, strict=True)):
+        if which in doubt:
+            y0, y1, x0, x1 = pictures[which].box(tile)
+            shares[i] = doubt[which].crop(y0, y1, x0, x1).area / ((y1 - y0) * (x1 - x0))
+    return shares

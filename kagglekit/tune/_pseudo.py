@@ -126,9 +126,8 @@ def pseudo_labels(
 def _doubt(prob: Prob, low: float, high: float) -> tuple[RLE, float]:
     """Return the pixels in doubt, and their share of those that could be foreground."""
     planes = tuple(range(len(prob.values)))
-    decide = Decision(2 * planes, len(planes) * (low,) + len(planes) * (high,))
-    masks = cut_map(prob.values, prob.shape, prob.scale, decide)
-    maybe, surely = masks[: len(planes)], masks[len(planes) :]
+    decisions = [Decision(planes, (cut,) * len(planes)) for cut in (low, high)]
+    maybe, surely = cut_map(prob.values, prob.shape, prob.scale, decisions)
     unsure = union([a - b for a, b in zip(maybe, surely, strict=True)], prob.shape)
     could = union(maybe, prob.shape).area
     return unsure, unsure.area / could if could else 0.0
