@@ -312,6 +312,48 @@ def test_instances_are_measured_as_instances():
     assert whole.score < found.score  # one mask for all is no way to make instances
 
 
+@pytest.mark.parametrize(
+    "slug",
+    [
+        "uw-madison-gi-tract-image-segmentation",
+        "blood-vessel-segmentation",
+        "hubmap-hacking-the-human-vasculature",
+        "tgs-salt-identification-challenge",
+        "vesuvius-challenge-ink-detection",
+        "google-research-identify-contrails-reduce-global-warming",
+    ],
+)
+def test_every_metric_finds_the_threshold_between_true_and_false(slug):
+    """True pixels are at 180, false ones at 140: the half is far too low."""
+    comp, rng = competitions.load(slug), np.random.default_rng(1)
+    planes = len(comp.submission.classes) or 1
+    maps, truth = {}, {}
+    for k in range(6):
+        pictures = [blobs(rng, (24, 30), 6)[:, :, 0] for _ in range(planes)]
+        values = np.stack([np.select([p > 150, p > 110], [180, 140], 20) for p in pictures])
+        image = f"case1_day1_slice_{k:04}"
+        maps[image] = Prob(values.astype(np.uint8), 1, (24, 30))
+        truth[image] = [rle(p > 150) for p in pictures]
+        if comp.submission.rows == "instances":
+            truth[image] = components(truth[image][0])
+    found = tune.search(Made(maps), comp, truth, parameters=["threshold", "min_size"])
+    assert found.score == pytest.approx(1.0)
+    assert found.before < 0.9
+    for cut in found.cuts():
+        assert 140 / 255 < cut.threshold < 180 / 255
+        assert cut.min_size == 0
+
+
+def test_rows_of_one_are_united_whatever_makes_them():
+    store, truth = case(count=5, cut=0.4)
+    plain = tune.search(store, KIDNEY, truth, parameters=["threshold"])
+    in_parts = tune.search(
+        store, KIDNEY, truth, parameters=["threshold"], finish=lambda planes: components(planes[0])
+    )
+    assert in_parts.before == plain.before
+    assert in_parts.score == pytest.approx(plain.score, abs=0.002)
+
+
 def test_a_single_measure_keeps_to_the_images_asked_for():
     store, truth = case(count=3)
     measure = Measure(store, KIDNEY, truth, None, None)
@@ -345,6 +387,22 @@ def test_what_was_found_is_kept_in_the_recipe_and_used(tmp_path):
         )
         prob = 255 / (1 + np.exp(1.0 - logits))
         assert (mask.to_mask().astype(bool) == plain_cut(prob, found.cuts("x")[0])).all()
+
+
+def test_a_recipe_s_cuts_are_used_plane_by_plane(tmp_path):
+    images = write_images(tmp_path, [(60, 70)], seed=7)
+    low, middle, high = (THRESHOLDS[k] for k in (76, 101, 203))
+    cuts = [tune.Cut(middle, 0.0, 60, 20), tune.Cut(low, high), tune.Cut(middle)]
+    model = red(planes=3)
+    model.recipe = replace(model.recipe, cuts={"": [vars(cut) for cut in cuts]})
+    pixels = cv2.imread(str(images["i0"]))[:, :, ::-1]
+    with open_slide(images["i0"]) as slide:
+        masks = tune.predict_masks([model], slide, "anything", threshold=0.9, progress=False)
+    for plane, (mask, cut) in enumerate(zip(masks, cuts, strict=True)):
+        wanted = plain_cut(pixels[:, :, plane], cut)
+        assert (mask.to_mask().astype(bool) == wanted).all()
+        if not cut.is_bare:  # what comes after the threshold changes something
+            assert (wanted != (pixels[:, :, plane] > 255 * cut.threshold)).any()
 
 
 def model_file(model):

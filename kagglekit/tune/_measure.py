@@ -52,7 +52,7 @@ class Measure:
             and (place is not None or (comp.submission.rows == "one" and _planes(store) == 1))
         )
         self._counts: dict[tuple[str, Cut], Any] = {}
-        self._looked_at: set[str] = set()
+        self._largest: dict[str, int] = {}
 
     def scores(self, images: Sequence[str], cuts: Sequence[Cut]) -> list[float]:
         """Return the score of some images, as if there were no others, for each cut."""
@@ -66,8 +66,11 @@ class Measure:
 
     def largest(self, images: Sequence[str]) -> int:
         """Return the pixels of the largest thing that there really is in some images."""
-        masks = [mask for image in images for mask in self._true(image)]
-        return max((int(areas(mask).max(initial=0)) for mask in masks), default=0)
+        for image in images:
+            if image not in self._largest:
+                found = [int(areas(mask).max(initial=0)) for mask in self._true(image)]
+                self._largest[image] = max(found, default=0)
+        return max(self._largest[image] for image in images)
 
     def _true(self, image: str) -> Sequence[RLE]:
         masks = self.truth[image]
@@ -75,7 +78,7 @@ class Measure:
 
     def _count(self, image: str, cuts: Sequence[Cut]) -> None:
         missing = [cut for cut in cuts if (image, cut) not in self._counts]
-        if self.by_sums and any(cut.is_bare for cut in missing) and image not in self._looked_at:
+        if self.by_sums and any(cut.is_bare for cut in missing):
             self._look(image)
             missing = [cut for cut in missing if (image, cut) not in self._counts]
         if not missing:
@@ -90,7 +93,6 @@ class Measure:
 
     def _look(self, image: str) -> None:
         """Count at all thresholds at once."""
-        self._looked_at.add(image)
         true = union(self._true(image), self.store[image].shape)
         sums = dice_sums(self.store[image], self.place or 0, true, self.store.exclusive)
         for threshold, each in zip(THRESHOLDS, sums, strict=True):
@@ -99,13 +101,13 @@ class Measure:
     def _found(self, image: str, planes: list[RLE], prob: Prob) -> Found:
         """Bring prediction and truth to the kind of the competition's rows."""
         true, rules = self._true(image), self.comp.submission
-        if rules.rows == "one" and self.finish is None:
-            return Found([union(planes, prob.shape)], [union(true, prob.shape)])
         masks = finished(planes, self.comp, self.finish)
+        if rules.rows == "one":
+            return Found([union(masks, prob.shape)], [union(true, prob.shape)])
         if rules.encoding == "coco":
             pairs = [mask if isinstance(mask, tuple) else (mask, 1.0) for mask in masks]
             return Found([mask for mask, _ in pairs], true, [sure for _, sure in pairs])
-        return Found([mask for mask in masks if isinstance(mask, RLE)], true)
+        return Found(masks, true)
 
 
 def finished(planes: list[RLE], comp: Profile, finish: Finish | None) -> Sequence[Any]:

@@ -47,11 +47,8 @@ class _Line:
     def _sizes(self) -> list[float]:
         """Return powers of two, from a map's pixel to the largest thing there is."""
         scale = self.measure.store[self.images[0]].scale
-        size, sizes = float(scale * scale), list[float]()
-        while size <= self.measure.largest(self.images):
-            sizes.append(size)
-            size *= 2
-        return sizes
+        largest = self.measure.largest(self.images) // scale**2
+        return [float(scale**2 << k) for k in range(largest.bit_length())]
 
     def search(self, start: Cut, parameters: Sequence[str]) -> Tuned:
         cut, curves = start, dict[str, Curve]()
