@@ -130,10 +130,64 @@ def curves(series: Mapping[str, Sequence[float]], width: int = 640, height: int 
     return np.concatenate(panels)
 
 
+def plateau(
+    name: str,
+    values: Sequence[float],
+    scores: Sequence[float],
+    span: tuple[float, float],
+    chosen: float,
+    width: int = 640,
+    height: int = 200,
+) -> Picture:
+    """Draw scores over the values of a parameter, with the values that are as good as the best.
+
+    Values stand at equal distances, whatever they are, so that sizes can be seen beside each other.
+
+    Args:
+        name: the panel's title.
+        values: ascending.
+        scores: of each.
+        span: the lowest and the highest value of the plateau, drawn green.
+        chosen: the value that is drawn as an upright line and written beside the name.
+        width: in pixels.
+        height: in pixels.
+
+    Returns:
+        (height, width, 3) uint8 RGB.
+    """
+    places = np.linspace(0, 1, len(values)) if len(values) > 1 else np.zeros(1)
+    first, last, middle = (float(places[list(values).index(value)]) for value in (*span, chosen))
+    picture, (left, right, top, bottom) = _frame(width, height)
+    x0, x1, x = (round(left + place * (right - left)) for place in (first, last, middle))
+    picture[top + 1 : bottom, x0 : x1 + 1] = (217, 240, 231)
+    cv2.line(picture, (x, top), (x, bottom), ONLY_PREDICTED, 2, cv2.LINE_AA)
+    _line(picture, scores, (left, right, top, bottom))
+    _write(
+        picture, f"{name} = {chosen:.4g}, as good: {span[0]:.4g} to {span[1]:.4g}", (left, top - 10)
+    )
+    _write(picture, f"{values[0]:.4g}", (left, bottom + 16))
+    _write(picture, f"{values[-1]:.4g}", (right - 50, bottom + 16))
+    return picture
+
+
 def _panel(name: str, values: Sequence[float], width: int, height: int) -> Picture:
+    picture, box = _frame(width, height)
+    _line(picture, values, box)
+    _write(picture, name, (box[0], box[2] - 10))
+    return picture
+
+
+def _frame(width: int, height: int) -> tuple[Picture, tuple[int, int, int, int]]:
+    """Return a white picture with a grey rectangle, and its left, right, top and bottom."""
     picture = np.full((height, width, 3), 255, np.uint8)
     left, right, top, bottom = 90, width - 20, 30, height - 20
     cv2.rectangle(picture, (left, top), (right, bottom), (200, 200, 200))
+    return picture, (left, right, top, bottom)
+
+
+def _line(picture: Picture, values: Sequence[float], box: tuple[int, int, int, int]) -> None:
+    """Draw numbers as a line through points, with the ends of their range beside it."""
+    left, right, top, bottom = box
     numbers = np.asarray(values, np.float64)
     known = np.isfinite(numbers)
     low, high = (numbers[known].min(), numbers[known].max()) if known.any() else (0.0, 0.0)
@@ -143,13 +197,12 @@ def _panel(name: str, values: Sequence[float], width: int, height: int) -> Pictu
     cv2.polylines(picture, [points], False, ONLY_TRUE, 2, cv2.LINE_AA)
     for point in points:
         cv2.circle(picture, [int(point[0]), int(point[1])], 3, ONLY_TRUE, -1, cv2.LINE_AA)
-    for text, place in (
-        (name, (left, top - 10)),
-        (f"{high:.4g}", (8, top + 10)),
-        (f"{low:.4g}", (8, bottom)),
-    ):
-        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
-    return picture
+    _write(picture, f"{high:.4g}", (8, top + 10))
+    _write(picture, f"{low:.4g}", (8, bottom))
+
+
+def _write(picture: Picture, text: str, place: tuple[int, int]) -> None:
+    cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
 
 
 def _size(shape: tuple[int, int]) -> str:

@@ -17,12 +17,11 @@ if not found:
 _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
-import json
 from dataclasses import replace
 
 import torch
 
-from kagglekit import competitions, inference, models, mounts, slides, submission
+from kagglekit import competitions, models, mounts, slides, submission, tune
 from kagglekit.competitions import table
 
 TRAIN_PIXEL = 0.4  # µm, of every train image
@@ -33,7 +32,6 @@ trained = mounts.find_input("hubmap-organ-train")
 model = models.load(trained / "unet.safetensors")
 model.to("cuda" if torch.cuda.is_available() else "cpu")
 recipe = model.recipe
-thresholds = json.loads((trained / "thresholds.json").read_text())
 organs = data.groups()
 pixel_sizes = dict(table.columns(data.root / "test.csv", "id", "pixel_size"))
 
@@ -44,6 +42,6 @@ with submission.Writer(comp, data) as out:  # from here on a valid, empty submis
             # The scale at which this scanner's pixels come nearest to those of the training.
             scale = round(recipe.scale * TRAIN_PIXEL / float(pixel_sizes[image_id]))
             model.recipe = replace(recipe, scale=max(scale, 1))
-            out[image_id] = inference.predict_mask(
-                model, slide, tta="flips", threshold=thresholds[organs[image_id]], progress=False
+            out[image_id] = tune.predict_masks(
+                model, slide, organs[image_id], tta="flips", progress=False
             )

@@ -245,6 +245,9 @@ def test_an_ensemble_averages_probabilities_or_logits_with_weights(slide_of):
     assert answers(models, slide, 0.75, weights=[3, 1])
     logit = (np.log(0.9 / 0.1) + np.log(0.3 / 0.7)) / 2
     assert answers(models, slide, 1 / (1 + np.exp(-logit)), mean="logit", tta="flips")
+    assert answers(models, slide, (0.9**3 * 0.3) ** 0.25, mean="geometric", weights=[3, 1])
+    several = [constant(0.9), constant(0.3, scale=2)]
+    assert answers(several, slide, (0.9 * 0.3) ** 0.5, mean="geometric")
 
 
 @pytest.mark.parametrize("shape", [(130, 201), (201, 130), (40, 33)])
@@ -456,7 +459,11 @@ def refusals():
             {"mean": "logit"},
             "mean='logit' needs models of one scale and one window; use mean='prob'",
         ),
-        "mean": (small_unet(), {"mean": "max"}, "mean='max' must be 'prob' or 'logit'"),
+        "mean": (
+            small_unet(),
+            {"mean": "max"},
+            "mean='max' must be 'prob', 'logit' or 'geometric'",
+        ),
         "blend": (
             small_unet(),
             {"blend": "linear"},

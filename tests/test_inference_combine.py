@@ -22,6 +22,7 @@ class Case:
     shares: list[float]
     maps: list[torch.Tensor]
     seed: int
+    geometric: bool
 
 
 @st.composite
@@ -36,19 +37,21 @@ def cases(draw):
     shares = generator.dirichlet(np.ones(len(factors))).tolist()
     small = [[-(-side // factor) for side in size] for factor in factors]
     maps = [torch.from_numpy(generator.random((2, *one), np.float32)) for one in small]
-    return Case(size, axis, rows, factors, shares, maps, seed)
+    return Case(size, axis, rows, factors, shares, maps, seed, draw(st.booleans()))
 
 
 def expected(case):
     height, width = case.size
     enlarged = [
-        share
-        * F.interpolate(
+        F.interpolate(
             one[None].double(), scale_factor=factor, mode="bilinear", align_corners=False
-        )[0, :, :height, :width]
-        for one, factor, share in zip(case.maps, case.factors, case.shares, strict=True)
+        )[0, :, :height, :width].numpy()
+        for one, factor in zip(case.maps, case.factors, strict=True)
     ]
-    return sum(enlarged).narrow(1 + case.axis, case.rows.start, len(case.rows))
+    mean = np.average(np.log(enlarged) if case.geometric else enlarged, axis=0, weights=case.shares)
+    return torch.from_numpy(np.exp(mean) if case.geometric else mean).narrow(
+        1 + case.axis, case.rows.start, len(case.rows)
+    )
 
 
 def combined(case, watch=lambda combine: None):
@@ -59,7 +62,7 @@ def combined(case, watch=lambda combine: None):
         Stretch(case.axis, case.size, factor, need.start)
         for factor, need in zip(case.factors, needs, strict=True)
     ]
-    combine = Combine(case.rows, stretches, case.shares)
+    combine = Combine(case.rows, stretches, case.shares, case.geometric)
     at, found = [need.start for need in needs], []
     while any(a < need.stop for a, need in zip(at, needs, strict=True)):
         which = int(generator.integers(len(at)))

@@ -31,6 +31,10 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def float_of(x):
+    return x
+
+
 def logits_of(model, turn, back):
     """Return a model's logits of turned images, turned back, in plain NumPy around the model."""
     images = np.ascontiguousarray(turn(PIXELS.numpy()))
@@ -51,7 +55,7 @@ TURNS = {"none": [NOTHING], "flips": FLIPS, "d4": FLIPS + QUARTERS}
 
 
 @pytest.mark.parametrize("tta", TURNS)
-@pytest.mark.parametrize("mean", ["prob", "logit"])
+@pytest.mark.parametrize("mean", ["prob", "logit", "geometric"])
 @pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0], [3.0, 0.5, 1.5]])
 def test_equals_the_weighted_mean_over_models_and_views(tta, mean, weights):
     models = [small_model(seed) for seed in range(len(weights))]
@@ -60,15 +64,26 @@ def test_equals_the_weighted_mean_over_models_and_views(tta, mean, weights):
         zip(models, weights, strict=True), TURNS[tta]
     ):
         value = logits_of(model, turn, back)
-        total += (value if mean == "logit" else sigmoid(value)) * weight
+        value = {"prob": sigmoid, "logit": float_of, "geometric": lambda x: np.log(sigmoid(x))}[
+            mean
+        ](value)
+        total += value * weight
     total /= sum(weights) * len(TURNS[tta])
-    wanted = sigmoid(total) if mean == "logit" else total
+    wanted = {"prob": float_of, "logit": sigmoid, "geometric": np.exp}[mean](total)
     found = network_of(models, weights, tta, mean).prob(PIXELS)
     assert found.dtype == torch.float32
     assert np.allclose(found.numpy(), wanted, rtol=0, atol=2e-6)
 
 
-@pytest.mark.parametrize("mean", ["prob", "logit"])
+def test_the_geometric_mean_of_one_is_itself_to_the_last_bit():
+    model = small_model(3)
+    with torch.inference_mode():
+        assert torch.equal(
+            network_of([model], mean="geometric").prob(PIXELS), model(PIXELS).sigmoid()
+        )
+
+
+@pytest.mark.parametrize("mean", ["prob", "logit", "geometric"])
 def test_may_be_changed_without_changing_the_models_answer(mean):
     """Blending works in place, on what the network returned."""
     kept = torch.zeros(5, 1, 16, 24)

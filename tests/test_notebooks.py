@@ -52,6 +52,7 @@ def test_there_is_a_pair_for_every_competition():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:too few images to tune on")  # what is drawn here is little
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_pair_runs_as_plain_python(pair, tmp_path, monkeypatch):
     slug, train, size = PAIRS[pair]

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
@@ -130,8 +131,10 @@ def test_the_log_and_the_curves(tmp_path):
     assert rows == result.history
     assert (tmp_path / "run" / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "best.safetensors", "curves.png", "log.csv", "state.pt",
+        "batch.png", "best.safetensors", "curves.png", "log.csv", "state.pt",
     ]  # fmt: skip
+    picture = cv2.imread(str(tmp_path / "run" / "batch.png"))
+    assert picture.shape == (4 * 32 + 3 * 4, 4 * 32 + 3 * 4, 3)
 
 
 def test_other_settings_are_refused(tmp_path):

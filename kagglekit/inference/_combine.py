@@ -61,10 +61,17 @@ class Combine:
         rows: which rows (or columns) of the finest map to hand on.
         maps: one for each, enlarging it to the finest.
         shares: how much each counts; their sum is one.
+        geometric: multiply prob ** share instead of adding prob * share.
     """
 
-    def __init__(self, rows: range, maps: Sequence[Stretch], shares: Sequence[float]) -> None:
-        self.rows, self.maps, self.shares = rows, maps, shares
+    def __init__(
+        self,
+        rows: range,
+        maps: Sequence[Stretch],
+        shares: Sequence[float],
+        geometric: bool = False,
+    ) -> None:
+        self.rows, self.maps, self.shares, self.geometric = rows, maps, shares, geometric
         self.given = rows.start
 
     def push(self, which: int, prob: torch.Tensor) -> Iterator[torch.Tensor]:
@@ -76,12 +83,16 @@ class Combine:
         ready = min(self.rows.stop, *(one.ready for one in self.maps))
         while self.given < ready:
             stop = min(self.given + ROWS_AT_ONCE, ready)
-            parts = [
-                one.take(self.given, stop) * share
-                for one, share in zip(self.maps, self.shares, strict=True)
-            ]
+            parts = [one.take(self.given, stop) for one in self.maps]
             self.given = stop
-            yield torch.stack(parts).sum(0)
+            yield self._mean(parts)
+
+    def _mean(self, parts: list[torch.Tensor]) -> torch.Tensor:
+        if self.geometric:  # by logarithms: the last digit of a power depends on the rows at hand
+            parts = [part.log() for part in parts]
+        weighed = [part * share for part, share in zip(parts, self.shares, strict=True)]
+        mean = torch.stack(weighed).sum(0)
+        return mean.exp() if self.geometric else mean
 
 
 def needed_rows(rows: range, size: int, factor: int) -> range:

@@ -30,7 +30,8 @@ class Options(TypedDict, total=False):
         blend: "trapezoid", "hann", "gaussian", "constant" or "crop", as in `tiling.Axis.weights`.
         tta: "none", "flips" (4 views) or "d4" (8 views), averaged.
         weights: how much each model counts; by default all alike.
-        mean: average "prob" (default) or "logit" over models and views.
+        mean: average "prob" (default) or "logit" over models and views, or take the "geometric"
+            mean of probabilities.
         threshold: foreground is where prob > threshold; one for all planes or one each. By default
             the first recipe's.
         high_threshold: keep only the components of a mask with a pixel above this one, too
@@ -152,8 +153,8 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         raise ValueError(f"weights={list(weights)} must all be above 0")
     members = _members(models, weights, slide, options)
     mean = options.get("mean", "prob")
-    if mean not in ("prob", "logit"):
-        raise ValueError(f"mean={mean!r} must be 'prob' or 'logit'")
+    if mean not in ("prob", "logit", "geometric"):
+        raise ValueError(f"mean={mean!r} must be 'prob', 'logit' or 'geometric'")
     if mean == "logit" and len(members) > 1:
         raise ValueError("mean='logit' needs models of one scale and one window; use mean='prob'")
     batch_size = options.get("batch_size")

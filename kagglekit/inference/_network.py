@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager
 from typing import Literal, TypeAlias
 
 import torch
+import torch.nn.functional as F
 
 from kagglekit.models import Model
 from kagglekit.tta import View
 
-Mean: TypeAlias = Literal["prob", "logit"]
+Mean: TypeAlias = Literal["prob", "logit", "geometric"]
 
 
 class Network:
@@ -20,7 +21,8 @@ class Network:
         models: of one device, in evaluation mode.
         weights: how much each counts.
         views: how each looks at a window; all count alike.
-        mean: "prob" averages probabilities, "logit" logits.
+        mean: "prob" averages probabilities, "logit" logits, "geometric" logarithms of
+            probabilities: the product of p ** share, below all others where models disagree.
         amp: compute in half precision on a GPU.
         batch_size: windows at a time.
         compile: compile the models with `torch.compile`.
@@ -78,19 +80,22 @@ class Network:
 
     def _mean(self, images: torch.Tensor) -> torch.Tensor:
         total: torch.Tensor | None = None
+        # A single answer is its own mean, and would come back from its logarithm a digit off.
+        alone = len(self.models) * len(self.views) == 1
+        mean = "prob" if alone and self.mean == "geometric" else self.mean
         with torch.inference_mode(), self._half(images.device):
             for call, share in zip(self._calls, self.shares, strict=True):
                 for view in self.views:
                     value = view.undo(call(view.apply(images)).float())
-                    if self.mean == "prob":
-                        value = value.sigmoid()
+                    if mean != "logit":
+                        value = value.sigmoid() if mean == "prob" else F.logsigmoid(value)
                     if total is None:
                         total = value if share == 1 else value * share
                     else:
                         total = total.add_(value, alpha=share)
             if total is None:
                 raise ValueError("no model given; expected at least one")
-            return total.sigmoid() if self.mean == "logit" else total
+            return {"prob": lambda: total, "logit": total.sigmoid, "geometric": total.exp}[mean]()
 
     def _half(self, device: torch.device) -> AbstractContextManager[object]:
         # float16 and not bfloat16: Kaggle's T4 has hardware for the first only.

@@ -133,7 +133,8 @@ class _Run:
             )
             maps.append(Stretch(job.axis, job.small, factor, keep.start))
             shares.append(sum(member.weights))
-        self.combine = Combine(wanted, maps, [share / sum(shares) for share in shares])
+        shares = [share / sum(shares) for share in shares]
+        self.combine = Combine(wanted, maps, shares, job.mean == "geometric")
 
     def go(self, stats: Stats, after_strip: Callable[[], None] | None) -> None:
         """Predict, strip by strip."""

@@ -27,6 +27,7 @@ class Recipe:
         window: side of a tile in model pixels, a multiple of `stride`.
         stride: total stride of the network in model pixels; windows are laid on it.
         threshold: probability above which a pixel is foreground, one for all planes or one each.
+        cuts: what else `tune.search` found out about making masks, by group of images; "" for all.
     """
 
     architecture: str = "unet"
@@ -41,6 +42,7 @@ class Recipe:
     stride: int = 32
     threshold: float | tuple[float, ...] = 0.5
     class_names: tuple[str, ...] = ()
+    cuts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("mean", "std"):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
-from kagglekit import models
+from kagglekit import models, plots
 from kagglekit.models import Model
 from kagglekit.tiles import TileDataset, TileSampler, collate
 from kagglekit.train._clock import Clock
 from kagglekit.train._log import write_log
+from kagglekit.train._picture import draw_batch
 from kagglekit.train._run import Batch, Run
 from kagglekit.train._settings import Settings
 from kagglekit.train._steps import Batches, Step, plan
@@ -22,6 +24,7 @@ from kagglekit.train._validation import Validation
 from kagglekit.train._workers import fitting_workers
 
 _GO, _SAVE, _STOP = 0, 1, 2
+_SHOWN = 4  # tiles in the picture of the batch
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,8 @@ def fit(
         model: from `models.build`; it is moved to the GPU, if there is one.
         dataset: the tiles.
         sampler: which of them, in which order; its seed is the training's.
-        folder: gets `best.safetensors`, `log.csv`, `curves.png`, and `state.pt`, from which the
-            same call goes on after a kill; it is made.
+        folder: gets `best.safetensors`, `log.csv`, `curves.png`, `batch.png`, and `state.pt`, from
+            which the same call goes on after a kill; it is made.
         settings: by default those of `Settings()`.
         validation: what each epoch is judged by. Without it the last epoch is the best.
 
@@ -92,6 +95,7 @@ class _Loop:
         self.state, self.best = folder / "state.pt", folder / "best.safetensors"
         self.clock = Clock(settings.hours, settings.save_minutes)
         sampler.set_epoch(0)
+        self.dataset, self.shown = dataset, list(islice(sampler, _SHOWN))
         self.length = len(sampler)
         self.shaping = settings.shaping() | {
             "seed": sampler.seed,
@@ -193,6 +197,8 @@ class _Loop:
         self._save()
         if run.rank == 0:
             write_log(self.state.parent, place.history)
+            picture = draw_batch(run.judged, self.dataset, self.shown)
+            (self.state.parent / "batch.png").write_bytes(plots.as_png(picture))
 
     def _row(self) -> dict[str, float]:
         run, place = self.run, self.run.place

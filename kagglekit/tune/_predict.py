@@ -1,0 +1,50 @@
+"""Masks as the search found them best: by the cuts in the model's recipe."""
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from kagglekit import inference
+from kagglekit.inference import Options
+from kagglekit.models import Model, Recipe
+from kagglekit.rle import RLE
+from kagglekit.slides import Slide
+from kagglekit.tune._cut import Cut
+
+
+def predict_masks(
+    models: Model | Sequence[Model], slide: Slide, group: str = "", **options: Unpack[Options]
+) -> list[RLE]:
+    """Predict one mask per output plane, by the cuts that the (first) model's recipe holds.
+
+    Args:
+        models: as `inference.predict`.
+        slide: likewise.
+        group: of the image. One that the search did not know is cut as all images together.
+        options: as `inference.predict`; thresholds come from the cuts.
+
+    Raises:
+        ValueError: the recipe holds no cuts; or as `inference.predict`.
+        SlideError, PlanError: as `inference.predict`.
+    """
+    first = models if isinstance(models, Model) else models[0]
+    cuts = cuts_of(first.recipe, group)
+    own: Options = {"threshold": [cut.threshold for cut in cuts]}
+    if any(cut.high_threshold for cut in cuts):
+        # A plane without one keeps whatever is above its threshold.
+        own["high_threshold"] = [max(cut.high_threshold, cut.threshold) for cut in cuts]
+    masks = inference.predict_masks(models, slide, **(options | own))
+    return [cut.clean(mask) for cut, mask in zip(cuts, masks, strict=True)]
+
+
+def cuts_of(recipe: Recipe, group: str = "") -> list[Cut]:
+    """Return the cut of each plane for a group of images.
+
+    Raises:
+        ValueError: the recipe holds none.
+    """
+    if "" not in recipe.cuts:
+        raise ValueError(
+            "the model's recipe holds no cuts: save it with those that were found, "
+            "models.save(model, path, **tune.search(...).changes())"
+        )
+    return [Cut(**cut) for cut in recipe.cuts.get(group, recipe.cuts[""])]
