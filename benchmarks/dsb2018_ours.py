@@ -26,7 +26,7 @@ from kagglekit import (
 from kagglekit.models import Model
 from kagglekit.rle import RLE
 
-WINDOW, BATCH, TRIED = 128, 8, 16
+WINDOW, BATCH, TRIED = 128, 4, 16
 RECIPE = models.Recipe("unet", {"width": 16}, classes=3, window=256)
 
 
@@ -41,7 +41,7 @@ class Decoding(NamedTuple):
 
 DECODINGS = tuple(
     Decoding(*each)
-    for each in itertools.product((0.4, 0.5, 0.6), (0.4, 0.5, 0.6, 0.7), (0.3, 0.5, 1.0), (15, 30))
+    for each in itertools.product((0.4, 0.5, 0.6), (0.5, 0.65), (0.4, 1.0), (15, 30))
 )
 
 
@@ -57,17 +57,18 @@ def fit(images: Sequence[Image], minutes: float, scratch: Path, seed: int = 0) -
         torch.manual_seed(seed)
         model = models.build(RECIPE).to(memory_format=torch.channels_last)
         settings = train.Settings(
-            epochs=1, batch_size=BATCH, lr=4e-3, warmup=0.1, ema=0.998, workers=0, progress=False
+            epochs=1, batch_size=BATCH, lr=3e-3, warmup=0.1, ema=0.998, workers=0, progress=False
         )
         with tempfile.TemporaryDirectory() as folder:
             sampler = _sampler(kinds, index.picture, steps * BATCH, seed)
             made = train.fit(model, dataset, sampler, folder, settings)
             return models.load(made.path)
 
+    run(1)  # imports what it needs
     before = time.process_time()
     run(TRIED)
     now = time.process_time()
-    return run(int((60 * minutes - (now - started)) / ((now - before) / TRIED)))
+    return run(max(1, int((60 * minutes - (now - started)) * TRIED / (now - before))))
 
 
 def _picture(image: Image, scratch: Path) -> tiles.Picture:
@@ -83,9 +84,9 @@ def _picture(image: Image, scratch: Path) -> tiles.Picture:
 
 
 def _sampler(kinds: np.ndarray, picture: np.ndarray, length: int, seed: int) -> tiles.TileSampler:
-    """Draw a kind of image as often as the square root of how many tiles and images it has."""
+    """Draw a kind of image as often as the square root of how many there are."""
     groups = [np.flatnonzero(kinds == each) for each in np.unique(kinds)]
-    shares = np.array([np.sqrt(len(np.unique(picture[g])) * len(g)) for g in groups])
+    shares = np.sqrt([len(np.unique(picture[group])) for group in groups])
     ends = np.rint(np.cumsum(shares) / shares.sum() * length).astype(int)
     return tiles.TileSampler(groups, np.diff(ends, prepend=0).tolist(), seed)
 
