@@ -61,7 +61,7 @@ def run_ours(
     some = train[::8]
     how = ours.choose(ours.probabilities(model, some, scratch, "none"), some)
     rows = {}
-    for tta in ("none", "d4"):
+    for tta in ("none", "flips"):
         probs = ours.probabilities(model, held, scratch, tta)
         rows[f"kagglekit, views: {tta}"] = score(held, [ours.decode(p, how) for p in probs])
     return {"spent": spent, "rows": rows, "note": f"decoding: {how._asdict()}"}

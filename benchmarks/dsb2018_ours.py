@@ -40,8 +40,7 @@ class Decoding(NamedTuple):
 
 
 DECODINGS = tuple(
-    Decoding(*each)
-    for each in itertools.product((0.4, 0.5, 0.6), (0.5, 0.65), (0.4, 1.0), (15, 30))
+    Decoding(0.5, *each) for each in itertools.product((0.5, 0.65), (0.4, 1.0), (15, 30))
 )
 
 
