@@ -214,6 +214,16 @@ def test_mix_uses_the_tutorials_share():
     assert bce_dice_loss(logits, target).item() == pytest.approx(expected.item())
 
 
+def test_mix_can_leave_the_dice_of_empty_planes_out():
+    logits, target = some(1)
+    target[0] = 0
+    dice = soft_dice_loss(logits, target, empty="skip")
+    assert dice != soft_dice_loss(logits, target)
+    expected = 0.5 * bce_loss(logits, target) + 0.5 * dice
+    mixed = bce_dice_loss(logits, target, 0.5, empty="skip")
+    assert mixed.item() == pytest.approx(expected.item())
+
+
 def test_a_coarser_output_is_judged_by_the_pixel_at_its_centre():
     target = torch.zeros(1, 1, 6, 9)
     target[..., 1, 4] = 1  # the centre of the upper middle block of three by three

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from kagglekit import train
+from kagglekit import losses, train
 from kagglekit.models import Recipe, build
 
 
@@ -53,6 +53,19 @@ def test_a_tile_of_weight_zero_is_never_drawn(clock):
     net = model()
     train.fit_arrays(net, images, masks, minutes=1, weights=weights, say=lambda line: None)
     assert all(p.isfinite().all() for p in net.parameters())
+
+
+def test_the_loss_given_is_what_is_learnt(clock):
+    images, masks = stripes()
+    net = model()
+
+    def upside_down(logits, target):
+        return losses.bce_loss(logits, 1 - target.float())
+
+    train.fit_arrays(net, images, masks, minutes=2, loss=upside_down, say=lambda line: None)
+    with torch.inference_mode():
+        right = (net(images) > 0) == (masks > 0)
+    assert right.float().mean() < 0.05
 
 
 def test_the_same_seed_gives_the_same_model(clock):

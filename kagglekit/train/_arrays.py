@@ -7,6 +7,7 @@ import torch
 
 from kagglekit.losses import bce_dice_loss
 from kagglekit.models import Model
+from kagglekit.train._settings import Loss
 from kagglekit.tta import views
 
 _REPORTS = 10
@@ -21,11 +22,12 @@ def fit_arrays(
     batch_size: int = 8,
     peak_lr: float = 5e-3,
     weights: torch.Tensor | None = None,
+    loss: Loss = bce_dice_loss,
     say: Callable[[str], None] = print,
 ) -> None:
     """Train in place, then leave the model in evaluation mode.
 
-    AdamW on `bce_dice_loss`; the learning rate rises over the first tenth of the time and falls to
+    AdamW; the learning rate rises over the first tenth of the time and falls to
     nothing at the end, so the time given is used whatever the machine. Each batch is seen in one of
     the square's eight symmetries, its light scaled by about a tenth, its colours by half of that:
     tissue has no right way up, and lamps and stains differ.
@@ -38,6 +40,7 @@ def fit_arrays(
         batch_size: tiles per step.
         peak_lr: highest learning rate.
         weights: (N,) how often each tile is drawn, relative to the others; by default all alike.
+        loss: of `kagglekit.losses`, or like them.
         say: called with a line of progress, ten times.
 
     Raises:
@@ -64,13 +67,13 @@ def fit_arrays(
         light = 1 + 0.1 * torch.randn(batch_size, 1, 1, 1)
         light = light + 0.05 * torch.randn(batch_size, images.shape[1], 1, 1)
         x = (view.apply(images[chosen]) * light).clamp(0, limit).to(device)
-        loss = bce_dice_loss(model(x), view.apply(masks[chosen]).to(device))
+        cost = loss(model(x), view.apply(masks[chosen]).to(device))
         optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        cost.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         steps += 1
         done = (time.monotonic() - started) / (60 * minutes)
         if int(done * _REPORTS) > reported:
             reported = int(done * _REPORTS)
-            say(f"{min(done, 1):4.0%}  step {steps}  loss {loss.item():.4f}")
+            say(f"{min(done, 1):4.0%}  step {steps}  loss {cost.item():.4f}")
     model.eval()
