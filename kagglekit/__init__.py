@@ -35,6 +35,7 @@ __all__ = [
     "touching",
     "train",
     "tta",
+    "tune",
 ]
 
 
