@@ -36,6 +36,7 @@ __all__ = [
     "touching",
     "train",
     "tta",
+    "tune",
 ]
 
 
