@@ -119,9 +119,8 @@ def build(
             source = _Source(stub, work / f"image-{one.name}", dated, _earlier(out, one), progress)
             return _share(asked, own, one, source)
 
-        with ThreadPoolExecutor(
-            len(images)
-        ) as pool:  # each waits for uv, which waits for the index
+        # In threads, for each waits for uv, which waits for the index.
+        with ThreadPoolExecutor(len(images)) as pool:
             shares = list(pool.map(share, images))
         for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
             shutil.copyfile(file, folder / file.name)
