@@ -16,8 +16,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import resolver
-
 
 def _mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
@@ -61,6 +59,8 @@ def raise_loopback() -> None:
 
 def main() -> None:
     """Build the root, enter it, let nobody find an address, become the command."""
+    import resolver  # lies beside this file, and is found when that runs as a program
+
     spec = json.loads(sys.argv[1])
     root, names = Path(spec["root"]), Path(spec["names"])
     raise_loopback()
