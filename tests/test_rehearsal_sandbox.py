@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -127,6 +128,33 @@ def test_names_that_other_programs_look_up_are_noted_with_their_command(session:
         {"host": f"more.{NOWHERE}", "port": "", "where": ANY},
     ]
     assert f"more.{NOWHERE}" in done.attempts[1]["where"]  # the shell itself asked
+
+
+@pytest.mark.usefixtures("isolated")
+def test_the_name_server_is_nobody_s_child_and_ends_with_the_run(session: Session) -> None:
+    (session.working / "look.py").write_text(
+        "import os, pathlib, sys\n"
+        "for entry in pathlib.Path('/proc').glob('[0-9]*'):\n"
+        "    try:\n"
+        "        line = (entry / 'cmdline').read_text()\n"
+        "        parent = (entry / 'stat').read_text().rpartition(')')[2].split()[1]\n"
+        "    except OSError:  # it has just ended\n"
+        "        continue\n"
+        "    if 'inside/enter.py' in line and sys.argv[1] in line:\n"
+        "        print(entry.name, int(parent) == os.getpid())\n"
+    )
+    code = (
+        f"import runpy, sys; sys.argv.append({str(session.scratch)!r}); runpy.run_path('look.py')"
+    )
+    _, lines = python(session, code)
+    assert len(lines) == 1, lines
+    [(server, is_child)] = [line.split() for line in lines]
+    assert is_child == "False"
+    for _ in range(100):
+        if not Path("/proc", server).exists():
+            break
+        time.sleep(0.05)
+    assert not Path("/proc", server).exists()
 
 
 @pytest.mark.usefixtures("isolated")

@@ -4,22 +4,22 @@ Python's own attempts are noted by the network watch, with the notebook's line. 
 (`!wget …`, `!git clone …`) ask the system's resolver, and that asks here.
 """
 
-import ctypes
 import json
 import os
 import re
-import signal
+import select
 import socket
 from pathlib import Path
 
 _PORT = 53
 _SETTINGS = "nameserver 127.0.0.1\noptions attempts:1\n"
 _SHOWN = 200  # characters of a command line
-_PR_SET_PDEATHSIG = 1
 
 
 def start(log: Path, settings: Path) -> None:
     """Serve in a process that ends with this one, whatever program this one becomes.
+
+    It is nobody's child: who counts what the command has started must not find it.
 
     Args:
         log: where to note host and command, one JSON object a line.
@@ -28,20 +28,24 @@ def start(log: Path, settings: Path) -> None:
     settings.write_text(_SETTINGS)
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", _PORT))
-    if os.fork():
-        server.close()
+    command = os.pidfd_open(os.getpid())
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.fork():
+        os._exit(0)
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in range(3):  # who reads the command's output waits until everyone has closed it
         os.dup2(nothing, stream)
-    while True:
+    while command not in select.select([server, command], [], [])[0]:
         packet, (_, port) = server.recvfrom(4096)
         name, end = question(packet)
         found = {"host": name, "port": "", "where": asker(port)}
         with log.open("a") as file:
             file.write(json.dumps(found) + "\n")
         server.sendto(refusal(packet, end), ("127.0.0.1", port))
+    os._exit(0)
 
 
 def question(packet: bytes) -> tuple[str, int]:
