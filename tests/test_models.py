@@ -68,6 +68,17 @@ def test_pixels_are_normalised_by_the_recipe():
     assert seen == pytest.approx([(1 - 0.1) / 0.5, -0.2, (0.2 - 0.3) / 2])
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+def test_pixels_are_left_as_they_are_however_they_lie_in_memory(dtype):
+    recipe = Recipe(in_channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), max_value=255)
+    model = Model(nn.Identity(), recipe)
+    pixels = torch.randint(0, 256, (2, 3, 5, 7)).to(dtype)
+    side_by_side = pixels.clone(memory_format=torch.channels_last)
+    found = model(side_by_side)
+    assert torch.equal(side_by_side, pixels)
+    assert torch.allclose(found, model(pixels), atol=1e-5)
+
+
 def test_a_grey_image_is_repeated_for_a_colour_model():
     recipe = Recipe(mean=(0.0,), std=(1.0,))
     grey = torch.full((1, 1, 2, 2), 51, dtype=torch.uint8)

@@ -1,5 +1,6 @@
 """`validate` refuses what the competition would; `score` gives its number."""
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,17 @@ def test_no_file(tmp_path: Path) -> None:
     assert submission.validate(tmp_path / "s.csv", HUBMAP, data) == [
         f"Submission CSV Not Found: there is no `{tmp_path / 's.csv'}`"
     ]
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_the_search_for_cycles_is_left_as_it_was(tmp_path: Path, collecting: bool) -> None:
+    data = make_test(tmp_path, HUBMAP, "a")
+    (gc.enable if collecting else gc.disable)()
+    try:
+        submission.validate(tmp_path / "missing.csv", HUBMAP, data)
+        assert gc.isenabled() is collecting
+    finally:
+        gc.enable()
 
 
 def test_header(tmp_path: Path) -> None:
