@@ -46,6 +46,11 @@ def find_truth(source: Path, comp: Profile, tree: Path | None = None) -> tuple[D
         tested = replace(comp.tree, test_images=comp.tree.train_images)
         data = Data(data.root, replace(comp, tree=tested))
         return data, {image_id: data.truth(image_id) for image_id in data.train_images()}
+    if not source.is_file():
+        raise DataError(
+            f"there is no answer `{source}`",
+            hint="give a CSV file in the form of a submission, or a folder with labelled images",
+        )
     data = comp.find_data(tree)
     return data, submission.read_truth(source, comp, data)
 

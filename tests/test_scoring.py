@@ -128,6 +128,15 @@ def test_a_folder_and_another_test(tree: Path) -> None:
     )
 
 
+def test_an_answer_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        scoring.find_truth(tmp_path / "answer.csv", BOWL)
+    assert str(caught.value) == (
+        f"there is no answer `{tmp_path / 'answer.csv'}`\n"
+        "hint: give a CSV file in the form of a submission, or a folder with labelled images"
+    )
+
+
 def test_what_kaggle_refuses_is_not_scored(tree: Path, capsys: Output) -> None:
     answer = write(tree / "answer.csv", TRUTH)
     assert run(tree, {"a": [A], "b": [B]}, answer, "--data", str(tree)) == 6

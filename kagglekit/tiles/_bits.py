@@ -1,5 +1,6 @@
 """Masks in a file, eight pixels to a byte: to read a window of one costs next to nothing."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -54,4 +55,6 @@ def write_bits(masks: Sequence[RLE], shape: tuple[int, int], path: Path) -> None
             for y0 in range(0, height, rows):
                 strip = mask.window(y0, min(y0 + rows, height), 0, width)
                 file.write(np.packbits(strip, axis=1).data)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
