@@ -101,12 +101,8 @@ def test_the_score_is_that_of_the_submission(tmp_path, monkeypatch):
     assert 0 < written.value < 1
 
 
-def test_time_runs_out_and_the_same_call_goes_on(tmp_path, monkeypatch):
+def test_time_runs_out_and_the_same_call_goes_on(tmp_path, seconds):
     whole = fit(tmp_path / "whole")
-    now = iter(range(10**6))
-    monkeypatch.setattr(
-        _fit, "Clock", lambda hours, every: Clock(hours, every, lambda: float(next(now)))
-    )
     brief = replace(SETTINGS, hours=40 / 3600)
     first = fit(tmp_path / "brief", brief)
     assert not first.is_finished
@@ -115,6 +111,54 @@ def test_time_runs_out_and_the_same_call_goes_on(tmp_path, monkeypatch):
         first = fit(tmp_path / "brief", brief)
     assert train_worker.outcome(tmp_path / "brief") == train_worker.outcome(tmp_path / "whole")
     assert first.score == whole.score
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """Every look at the clock takes a second, whatever the machine."""
+    now = iter(range(10**6))
+    monkeypatch.setattr(
+        _fit, "Clock", lambda hours, every: Clock(hours, every, lambda: float(next(now)))
+    )
+
+
+def test_without_a_number_of_epochs_the_clock_ends_the_training(tmp_path, seconds):
+    timed = replace(SETTINGS, epochs=None, hours=120 / 3600, warmup=0.25)
+    result = fit(tmp_path / "run", timed)
+    assert result.is_finished
+    rates = [row["lr"] for row in result.history]
+    peak = rates.index(max(rates))
+    assert 0 < peak < len(rates) - 1
+    assert rates == sorted(rates[: peak + 1]) + sorted(rates[peak + 1 :], reverse=True)
+    assert rates[-1] < 0.05 * SETTINGS.lr
+    assert 100 < result.history[-1]["seconds"] < 125  # each save after the last step looks thrice
+    before = train_worker.outcome(tmp_path / "run")
+    assert fit(tmp_path / "run", timed).history == result.history  # nothing is left to do
+    assert train_worker.outcome(tmp_path / "run") == before
+    longer = fit(tmp_path / "run", replace(timed, hours=240 / 3600))
+    assert longer.history[: len(rates)] == result.history
+    assert 220 < longer.history[-1]["seconds"] < 245
+
+
+def test_a_training_by_the_clock_that_was_stopped_has_only_the_rest_left(
+    tmp_path, seconds, monkeypatch
+):
+    timed = replace(SETTINGS, epochs=None, hours=120 / 3600)
+    step, made = _fit.Run.step, []
+
+    def stopped_at_ten(run, *arguments):
+        if len(made) == 10:
+            raise KeyboardInterrupt
+        made.append(arguments[-1])
+        step(run, *arguments)
+
+    monkeypatch.setattr(_fit.Run, "step", stopped_at_ten)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "run", timed)
+    monkeypatch.setattr(_fit.Run, "step", step)
+    result = fit(tmp_path / "run", timed)
+    assert result.is_finished
+    assert 100 < result.history[-1]["seconds"] < 125
 
 
 def test_patience(tmp_path):

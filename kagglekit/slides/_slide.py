@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from kagglekit import handles
 from kagglekit.errors import SlideError
 from kagglekit.scaling import shrink
 from kagglekit.slides._gdal import FAILURES, cache_limit, cause, damage, listening
@@ -26,7 +27,7 @@ class Slide:
 
     A slide may be used from several threads, pickled, and inherited by forked workers: each opens
     the file for itself at its first read, since a GDAL handle that two of them share returns wrong
-    pixels without an error.
+    pixels without an error. Of many slides, only those used last stay open (`kagglekit.handles`).
 
     Attributes:
         path: the file.
@@ -51,6 +52,7 @@ class Slide:
         self._number = next(_numbers)
         self._cache = 0  # bytes of GDAL's cache that this slide has needed so far
         weakref.finalize(self, cache_limit.release, self._number).atexit = False
+        weakref.finalize(self, self._readers.clear).atexit = False
 
     def read(
         self, y0: int, y1: int, x0: int, x1: int, scale: int = 1, pad: Pad | None = None
@@ -107,7 +109,7 @@ class Slide:
     def close(self) -> None:
         """Close the file in all threads of this process; a later read opens it again."""
         # A read that is under way in another thread keeps its own reader until it has ended.
-        self._readers = {}
+        self._readers.clear()
         cache_limit.release(self._number)
 
     def __enter__(self) -> Self:
@@ -176,10 +178,12 @@ class Slide:
         key = (os.getpid(), threading.get_ident())
         try:
             with cache_limit.raised(self._number, self._cache), listening() as heard:
-                if key not in self._readers:
+                reader = self._readers.get(key)
+                if reader is None:
                     self._forget_ended_threads()
-                    self._readers[key] = self._source.open()
-                pixels = self._readers[key].read(y0, y1, x0, x1)
+                    reader = self._readers[key] = self._source.open()
+                handles.used(self._readers, key)
+                pixels = reader.read(y0, y1, x0, x1)
         except FAILURES as error:
             raise self._error(y0, y1, x0, x1, cause(error)) from error
         if wrong := damage(heard):

@@ -1,14 +1,15 @@
 """Masks in a file, eight pixels to a byte: to read a window of one costs next to nothing."""
 
 import os
+import weakref
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kagglekit import handles
 from kagglekit.rle import RLE
 
 _STRIP_PIXELS = 16 << 20  # of a mask that are decoded at a time
@@ -25,18 +26,20 @@ class Bits:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._mapped: dict[Path, npt.NDArray[np.uint8]] = {}
+        weakref.finalize(self, self._mapped.clear).atexit = False
 
     def __reduce__(self) -> tuple[type["Bits"], tuple[Path]]:
         return Bits, (self.path,)
 
-    @cached_property
-    def _packed(self) -> npt.NDArray[np.uint8]:
-        return np.asarray(np.load(self.path, mmap_mode="r"))
-
     def read(self, y0: int, y1: int, x0: int, x1: int) -> npt.NDArray[np.uint8]:
         """Read a window: (K, y1 - y0, x1 - x0) uint8, 0 or 1."""
+        packed = self._mapped.get(self.path)
+        if packed is None:
+            packed = self._mapped[self.path] = np.asarray(np.load(self.path, mmap_mode="r"))
+        handles.used(self._mapped, self.path)
         first = x0 // 8
-        bits = np.unpackbits(self._packed[:, y0:y1, first : -(-x1 // 8)], axis=2)
+        bits = np.unpackbits(packed[:, y0:y1, first : -(-x1 // 8)], axis=2)
         return bits[:, :, x0 - 8 * first : x1 - 8 * first]
 
 

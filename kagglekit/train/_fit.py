@@ -93,7 +93,6 @@ class _Loop:
         self.run, self.sampler, self.settings = run, sampler, settings
         self.validation = validation
         self.state, self.best = folder / "state.pt", folder / "best.safetensors"
-        self.clock = Clock(settings.hours, settings.save_minutes)
         sampler.set_epoch(0)
         self.dataset, self.shown = dataset, list(islice(sampler, _SHOWN))
         self.length = len(sampler)
@@ -120,29 +119,38 @@ class _Loop:
         run.resume(self.state, self.shaping)
         place = run.place
         self.before = place.seconds
+        epochs, hours = self.settings.epochs, self.settings.hours
+        left = hours if hours is None or epochs else hours - place.seconds / 3600
+        self.clock = Clock(left, self.settings.save_minutes)
         self.bar = tqdm(
-            total=self.settings.epochs * self.length,
+            total=epochs and epochs * self.length,
             initial=place.epoch * self.length + place.start,
             unit="tile",
             disable=not self.settings.progress or run.rank > 0,
         )
-        is_over = False
-        while not is_over and not self._is_finished():
-            is_over = not self._train_epoch()
-            if not is_over:
+        is_whole = True
+        while is_whole and not self._is_finished():
+            is_whole = self._train_epoch()
+            if is_whole or epochs is None:
                 with self.clock.pause():
-                    self._end_epoch()
-        if is_over and run.rank == 0 and not place.history:
+                    self._end_epoch(is_last=not is_whole)
+        if run.rank == 0 and not place.history:
             models.save(run.judged, self.best)  # better than nothing
         self.bar.close()
         run.close()
         run.accelerator.wait_for_everyone()
         scores = place.scores
-        return Result(self.best, max(scores) if scores else None, place.history, not is_over)
+        return Result(
+            self.best, max(scores) if scores else None, place.history, self._is_finished()
+        )
 
     def _is_finished(self) -> bool:
-        place, patience = self.run.place, self.settings.patience
-        return place.epoch >= self.settings.epochs or bool(patience and place.stale >= patience)
+        place, settings = self.run.place, self.settings
+        if settings.patience and place.stale >= settings.patience:
+            return True
+        if settings.epochs is None:
+            return place.hours >= (settings.hours or 0)
+        return place.epoch >= settings.epochs
 
     def _train_epoch(self) -> bool:
         """Make the steps that are left of this epoch; False if time ran out."""
@@ -165,9 +173,17 @@ class _Loop:
 
     def _lr(self, step: int) -> float:
         """Return the learning rate of a step, counted from 0: that of its middle, never 0."""
-        whole = self.settings.batch_size * self.settings.accumulate * self.run.world
-        total = self.settings.epochs * math.ceil(self.length / whole)
-        return self.settings.lr_at((step + 0.5) / total)
+        settings = self.settings
+        if settings.epochs is None:
+            return settings.lr_at(self._share_of_time())
+        whole = settings.batch_size * settings.accumulate * self.run.world
+        total = settings.epochs * math.ceil(self.length / whole)
+        return settings.lr_at((step + 0.5) / total)
+
+    def _share_of_time(self) -> float:
+        """Return the share of `hours` that is over, [0, 1], on all ranks that of rank 0."""
+        share = (self.before + self.clock.seconds) / (3600 * (self.settings.hours or 0))
+        return min(self.run.agree(round(1e6 * share)) / 1e6, 1)
 
     def _loaded(self, steps: list[Step]) -> Iterator[Batch]:
         return iter(self.loader) if steps else iter(())
@@ -176,7 +192,7 @@ class _Loop:
         todo = _STOP if self.clock.is_over() else _SAVE if self.clock.wants_save() else _GO
         return self.run.agree(todo)
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self, *, is_last: bool) -> None:
         """Judge the epoch, and keep its model if it is the best."""
         run, place = self.run, self.run.place
         run.level()
@@ -193,6 +209,8 @@ class _Loop:
             models.save(run.judged, self.best)
         place.history.append(row)
         place.epoch, place.start = place.epoch + 1, 0
+        if is_last:
+            place.hours = self.settings.hours or 0
         run.sums.zero_()
         self._save()
         if run.rank == 0:

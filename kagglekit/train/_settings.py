@@ -29,7 +29,8 @@ class Settings:
     """What a training is to do.
 
     Attributes:
-        epochs: how many of the sampler's epochs.
+        epochs: how many of the sampler's epochs; None for as many as `hours` allow, and the learning
+            rate falls with the clock.
         batch_size: tiles that one device sees at a time.
         accumulate: batches whose gradients make one step of the optimizer. With W devices a step
             is made of batch_size × accumulate × W tiles; the last of an epoch of what is left.
@@ -45,7 +46,8 @@ class Settings:
         precision: "fp16", "bf16", "no", or "auto": bf16 where the GPU computes with it, else fp16.
             On a CPU always "no".
         patience: epochs without a better score after which training stops; 0 for never.
-        hours: when to stop, counted from the call; None for never.
+        hours: when to stop, counted from the call; None for never. Without `epochs`, what the whole
+            training takes, all calls together.
         save_minutes: how often the state is saved within an epoch; 0 for after each step.
         workers: processes that read tiles; none, with a warning, where /dev/shm is too small.
         progress: show a bar.
@@ -54,7 +56,7 @@ class Settings:
         ValueError: a setting is out of its range; all are listed.
     """
 
-    epochs: int = 30
+    epochs: int | None = 30
     batch_size: int = 8
     accumulate: int = 1
     lr: float = 1e-3
@@ -74,7 +76,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         checks = {
-            "epochs must be at least 1": self.epochs >= 1,
+            "epochs must be at least 1, or None where hours are given": (
+                self.hours is not None if self.epochs is None else self.epochs >= 1
+            ),
             "batch_size must be at least 1": self.batch_size >= 1,
             "accumulate must be at least 1": self.accumulate >= 1,
             "lr must be above 0": self.lr > 0,
@@ -92,7 +96,7 @@ class Settings:
             raise ValueError("; ".join(given))
 
     def lr_at(self, done: float) -> float:
-        """Return the learning rate when a share of all steps, in [0, 1), is done.
+        """Return the learning rate when a share of the training, in [0, 1], is done.
 
         Example:
             >>> settings = Settings(lr=1.0, schedule="linear", warmup=0.5)

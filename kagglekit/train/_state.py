@@ -24,6 +24,7 @@ class Place:
         start: draws of this epoch that are done.
         steps: of the optimizer, since the beginning.
         seconds: that the training took, over all its sessions.
+        hours: the limit that a training without a number of epochs has come to; 0 before.
         history: what each finished epoch came to, as `log.csv` has it.
     """
 
@@ -31,6 +32,7 @@ class Place:
     start: int = 0
     steps: int = 0
     seconds: float = 0.0
+    hours: float = 0.0
     history: list[dict[str, float]] = field(default_factory=list)
 
     @property

@@ -1,0 +1,39 @@
+"""How many files a process keeps open between reads.
+
+A training looks at thousands of pictures in any order, and opening one for each tile would cost more
+than reading it; but a process may have only so many files open: 1,024 on most systems, 256 on a Mac.
+"""
+
+import os
+from collections.abc import Hashable
+from typing import Any
+
+MOST = 100
+"""How many `used` leaves open."""
+
+_owners: dict[tuple[int, Hashable], dict[Any, Any]] = {}  # those used longest ago first
+# A child must not close what its parent reads from: it leaves that alone, and counts its own.
+os.register_at_fork(after_in_child=_owners.clear)
+
+
+def used(held: dict[Any, Any], key: Hashable) -> None:
+    """Tell that an open file was just used; of more than `MOST`, the one idle longest is let go.
+
+    Args:
+        held: what the file's owner keeps open; the owner opens again what is gone from it. Whoever
+            reads from a file meanwhile has a reference of his own, and is not disturbed.
+        key: which of them was used.
+
+    Example:
+        >>> held = dict.fromkeys(range(MOST + 2), "an open file")
+        >>> for number in list(held):
+        ...     used(held, number)
+        >>> len(held), min(held)
+        (100, 2)
+    """
+    this = (id(held), key)
+    _owners.pop(this, None)
+    _owners[this] = held
+    if len(_owners) > MOST:
+        for oldest in list(_owners)[:-MOST]:  # a list at once: other threads come and go
+            _owners.pop(oldest, {}).pop(oldest[1], None)
