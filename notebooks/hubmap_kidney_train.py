@@ -18,42 +18,51 @@ if not found:
 _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
-import numpy as np
+import shutil
+from pathlib import Path
+
+import accelerate
+import pandas as pd
 import torch
 
-from kagglekit import competitions, inference, metrics, models, slides, tiles, train
+from kagglekit import augment, competitions, models, tiles, train
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 120))  # training time
 SCALE, WINDOW, SEED = 4, 128, 0
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-RECIPE = models.Recipe("unet", {"width": 64 if DEVICE == "cuda" else 8}, scale=SCALE, window=256)
-torch.manual_seed(SEED)
+STORED = Path("tiles")  # the slides at that scale: 6 GB of the real ones; deleted at the end
+GPUS = torch.cuda.device_count()
+WIDTH, BATCH = (64, 32) if GPUS else (8, 8)  # each GPU sees a batch of its own
+RECIPE = models.Recipe("unet", {"width": WIDTH}, scale=SCALE, window=256)
+SETTINGS = train.Settings(
+    epochs=None, hours=MINUTES / 60, batch_size=BATCH, lr=5e-3, warmup=0.1, ema=0.99
+)
 
 # %%
-data = competitions.load("hubmap-kidney-segmentation").find_data()
-labelled = data.train_images()
-patients = data.groups()
+comp = competitions.load("hubmap-kidney-segmentation")
+data = comp.find_data()
+labelled, patients = data.train_images(), data.groups()
 held_out = patients[next(iter(labelled))]  # a patient's slides are alike: all or none
-valid = [image_id for image_id in labelled if patients[image_id] == held_out]
-
-images, masks = [], []
-for image_id in (i for i in labelled if i not in valid):
-    with slides.open_slide(labelled[image_id]) as slide:
-        x, y = tiles.cut(slide, data.truth(image_id), WINDOW, SCALE, min_overlap=WINDOW // 2)
-        images.append(torch.from_numpy(x).permute(0, 3, 1, 2))  # (N, 3, 128, 128) uint8
-        masks.append(torch.from_numpy(y))  # (N, 1, 128, 128) uint8
-images, masks = torch.cat(images), torch.cat(masks)
-print(f"{len(images)} tiles, {masks.float().mean():.1%} of their pixels glomeruli")
+valid = {i: path for i, path in labelled.items() if patients[i] == held_out}
+learnt = {i: path for i, path in labelled.items() if i not in valid}
+tiles.store(learnt, tiles.planes(data), STORED, SCALE)
+pictures = tiles.open_store(STORED, learnt)
+index = tiles.index(pictures, WINDOW, min_overlap=WINDOW // 2)
+print(f"{len(index)} tiles, {(index.area > 0).mean():.0%} of them with glomeruli")
 
 # %%
-model = models.build(RECIPE).to(DEVICE)
-train.fit_arrays(model, images, masks, minutes=MINUTES)
+dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
+sampler = tiles.balanced(index, length=20_000, seed=SEED)
+validation = train.Validation(comp, valid, {i: data.truth(i) for i in valid}, {"tta": "flips"})
+
+
+def work():  # on every GPU; after a kill, the same call goes on
+    torch.manual_seed(SEED)
+    train.fit(models.build(RECIPE), dataset, sampler, "run", SETTINGS, validation)
+
+
+accelerate.notebook_launcher(work, num_processes=max(GPUS, 1))
 
 # %%
-scores = []
-for image_id in valid:
-    with slides.open_slide(labelled[image_id]) as slide:
-        mask = inference.predict_mask(model, slide, tta="flips")
-    scores.append(metrics.dice(mask, data.truth(image_id)[0]))
-print(f"Dice on {len(valid)} held-out slide(s): {np.mean(scores):.4f}")
-models.save(model, "unet.safetensors")
+print(pd.read_csv("run/log.csv").to_string(index=False))
+shutil.copy("run/best.safetensors", "unet.safetensors")
+shutil.rmtree(STORED)

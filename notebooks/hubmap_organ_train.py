@@ -18,44 +18,60 @@ if not found:
 _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
+import shutil
+from pathlib import Path
+
+import accelerate
+import pandas as pd
 import torch
 
-from kagglekit import competitions, models, slides, tiles, train, tune
+from kagglekit import augment, competitions, models, tiles, train, tune
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 120))  # training time
 SCALE, SCALES, WINDOW, SEED = 4, (3, 4, 5), 128, 0  # the model's scale; those of the tiles
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-RECIPE = models.Recipe("unet", {"width": 64 if DEVICE == "cuda" else 8}, scale=SCALE, window=256)
-torch.manual_seed(SEED)
+STORED = Path("tiles")  # the images at those scales: 2 GB of the real ones; deleted at the end
+GPUS = torch.cuda.device_count()
+WIDTH, BATCH = (64, 32) if GPUS else (8, 8)  # each GPU sees a batch of its own
+RECIPE = models.Recipe("unet", {"width": WIDTH}, scale=SCALE, window=256)
+SETTINGS = train.Settings(
+    epochs=None, hours=MINUTES / 60, batch_size=BATCH, lr=5e-3, warmup=0.1, ema=0.99
+)
 
 # %%
-data = competitions.load("hubmap-organ-segmentation").find_data()
-labelled = data.train_images()
-organs = data.groups()
+comp = competitions.load("hubmap-organ-segmentation")
+data = comp.find_data()
+labelled, organs = data.train_images(), data.groups()
 by_organ = {organ: [i for i in labelled if organs[i] == organ] for organ in organs.values()}
 held_out = [i for ids in by_organ.values() if len(ids) > 1 for i in ids[::5]]
-
-images, masks, weights = [], [], []
-for image_id in (i for i in labelled if i not in held_out):
-    for scale in SCALES:
-        with slides.open_slide(labelled[image_id]) as slide:
-            x, y = tiles.cut(slide, data.truth(image_id), WINDOW, scale)
-        images.append(torch.from_numpy(x).permute(0, 3, 1, 2))  # (N, 3, 128, 128) uint8
-        masks.append(torch.from_numpy(y))  # (N, 1, 128, 128) uint8
-        weights += [1 / len(x) / len(by_organ[organs[image_id]])] * len(x)  # organs count alike
-images, masks, weights = torch.cat(images), torch.cat(masks), torch.tensor(weights)
-print(f"{len(images)} tiles of {len(labelled) - len(held_out)} images")
+valid, truth = {i: labelled[i] for i in held_out}, {i: data.truth(i) for i in held_out}
+learnt = {i: path for i, path in labelled.items() if i not in valid}
+pictures = []
+for scale in SCALES:
+    tiles.store(learnt, tiles.planes(data), STORED / f"{scale}", scale)
+    pictures += tiles.open_store(STORED / f"{scale}", learnt)
+index = tiles.index(pictures, WINDOW)
+print(f"{len(index)} tiles of {len(learnt)} images")
 
 # %%
-model = models.build(RECIPE).to(DEVICE)
-train.fit_arrays(model, images, masks, minutes=MINUTES, weights=weights)
+dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
+organ_of = [organs[i] for i in learnt] * len(SCALES)
+sampler = tiles.evenly([organ_of[n] for n in index.picture], seed=SEED)  # organs count alike
+validation = train.Validation(comp, valid, truth, {"tta": "flips"})
+
+
+def work():  # on every GPU; after a kill, the same call goes on
+    torch.manual_seed(SEED)
+    train.fit(models.build(RECIPE), dataset, sampler, "run", SETTINGS, validation)
+
+
+accelerate.notebook_launcher(work, num_processes=max(GPUS, 1))
 
 # %%
-store = tune.probabilities(
-    model, {i: labelled[i] for i in held_out}, "held-out", tta="flips", progress=False
-)
-truth = {i: data.truth(i) for i in held_out}
-found = tune.search(store, data.profile, truth, organs, parameters=["threshold"])
+print(pd.read_csv("run/log.csv").to_string(index=False))
+model = models.load("run/best.safetensors").to("cuda" if GPUS else "cpu")
+store = tune.probabilities(model, valid, "held-out", tta="flips", progress=False)
+found = tune.search(store, comp, truth, organs, parameters=["threshold"])
 print(found.table())
 found.draw("plateaus.png")
 models.save(model, "unet.safetensors", **found.changes())
+shutil.rmtree(STORED)

@@ -22,10 +22,13 @@ import json
 from functools import partial
 from pathlib import Path
 
+import accelerate
 import numpy as np
+import pandas as pd
 import torch
 
 from kagglekit import (
+    augment,
     competitions,
     inference,
     losses,
@@ -40,57 +43,67 @@ from kagglekit import (
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 120))  # training time
 WINDOW, SEED = 128, 0
 MIN_AREAS = (600, 0, 100, 300, 1000, 2000, 4000)  # tried for each class; of equal ones the first
-DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-SCALE, WIDTH = (1, 64) if DEVICE == "cuda" else (2, 8)
-torch.manual_seed(SEED)
+OPTIONS = {"tta": "flips", "exclusive": True}  # a pixel has one kind of defect at most
+GPUS = torch.cuda.device_count()
+SCALE, WIDTH, BATCH = (1, 64, 32) if GPUS else (2, 8, 8)
+SETTINGS = train.Settings(
+    epochs=None, hours=MINUTES / 60, batch_size=BATCH, lr=5e-3, warmup=0.1, ema=0.99,
+    # Most tiles have none of most kinds: if that counted as Dice, it would teach to find nothing.
+    loss=partial(losses.bce_dice_loss, empty="skip"),
+)  # fmt: skip
 
 # %%
-data = competitions.load("severstal-steel-defect-detection").find_data()
-names = data.rules.classes
-shown = {"classes": len(names), "class_names": names, "window": 256, "scale": SCALE}
-recipe = models.Recipe("unet", {"width": WIDTH}, **shown)
+comp = competitions.load("severstal-steel-defect-detection")
+data = comp.find_data()
+kinds = data.rules.classes
+recipe = models.Recipe(
+    "unet", {"width": WIDTH}, classes=len(kinds), class_names=kinds, scale=SCALE, window=256
+)
 labelled = data.train_images()  # of the folder: a table may list only those with a defect
-valid = list(labelled)[::5]
-images, masks = [], []
-for image_id in (i for i in labelled if i not in valid):
-    with slides.open_slide(labelled[image_id]) as slide:
-        x, y = tiles.cut(slide, data.truth(image_id), WINDOW, SCALE)
-    images.append(torch.from_numpy(x).permute(0, 3, 1, 2))  # (N, 3, 128, 128) uint8
-    masks.append(torch.from_numpy(y))  # (N, 4, 128, 128) uint8
-images, masks = torch.cat(images), torch.cat(masks)
-there = masks.flatten(2).any(2).float()  # (N, 4): which tile shows which kinds
-weights = (there / there.sum(0).clamp(min=1)).sum(1)  # each kind as often as another,
-nothing = ~there.any(1)
-weights += 0.5 * weights.sum() * nothing / nothing.sum().clamp(min=1)  # and a third shows none
-print(f"{len(images)} tiles, {there.any(1).float().mean():.0%} of them with a defect")
+valid = {i: labelled[i] for i in list(labelled)[::5][:500]}
+truth = {i: data.truth(i) for i in valid}
+pictures = [
+    tiles.Picture(slides.open_slide(path), data.truth(i), SCALE)
+    for i, path in labelled.items()
+    if i not in valid
+]
+index = tiles.index(pictures, WINDOW)
+there = index.area > 0  # (N, 4): which tile shows which kinds
+# Each tile counts as the rarest kind in it, and each kind is drawn as often as another, as is none.
+rarest = np.where(there, there.sum(0), len(there) + 1).argmin(1)
+sampler = tiles.evenly(np.where(there.any(1), rarest, len(kinds)), length=8000, seed=SEED)
+print(f"{len(index)} tiles, {there.any(1).mean():.0%} of them with a defect")
 
 # %%
-model = models.build(recipe).to(DEVICE)
-torch.nn.init.constant_(model.net.head.bias, -3)  # steel is sound: no steps are spent to learn that
-# Most tiles have none of most kinds: if that counted as Dice, it would teach to find nothing.
-loss = partial(losses.bce_dice_loss, empty="skip")
-train.fit_arrays(model, images, masks, minutes=MINUTES, weights=weights, loss=loss)
+dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
+validation = train.Validation(comp, valid, truth, OPTIONS)
+
+
+def work():  # on every GPU; after a kill, the same call goes on
+    torch.manual_seed(SEED)
+    model = models.build(recipe)
+    torch.nn.init.constant_(model.net.head.bias, -3)  # steel is sound: that need not be learnt
+    train.fit(model, dataset, sampler, "run", SETTINGS, validation)
+
+
+accelerate.notebook_launcher(work, num_processes=max(GPUS, 1))
+print(pd.read_csv("run/log.csv").to_string(index=False))
 
 # %%
+model = models.load("run/best.safetensors").to("cuda" if GPUS else "cpu")
 found = {}
-for image_id in valid:
-    with slides.open_slide(labelled[image_id]) as slide:  # a pixel has one kind of defect at most
-        found[image_id] = inference.predict_masks(
-            model, slide, tta="flips", exclusive=True, progress=False
-        )
+for image_id, path in valid.items():
+    with slides.open_slide(path) as slide:
+        found[image_id] = inference.predict_masks(model, slide, **OPTIONS, progress=False)
 
 
 def dice(kind, min_area):
-    pairs = [(found[i][kind], data.truth(i)[kind]) for i in valid]
-    return np.mean([metrics.dice(regions.drop_small(m, min_area), truth) for m, truth in pairs])
+    pairs = [(regions.drop_small(found[i][kind], min_area), truth[i][kind]) for i in valid]
+    return np.mean([metrics.dice(pred, true) for pred, true in pairs])
 
 
-# %%
-min_areas = {
-    name: max(MIN_AREAS, key=lambda area, k=k: dice(k, area)) for k, name in enumerate(names)
-}
-scores = [dice(k, min_areas[name]) for k, name in enumerate(names)]
-print(f"smallest areas {min_areas}: Dice by class {np.round(scores, 3).tolist()}")
-print(f"the competition's score on {len(valid)} held-out images: {np.mean(scores):.4f}")
+areas = [max(MIN_AREAS, key=lambda area, k=k: dice(k, area)) for k in range(len(kinds))]
+scores = [dice(k, area).round(3) for k, area in enumerate(areas)]
+print(f"smallest areas {areas}: Dice by class {scores} on {len(valid)} held-out images")
 models.save(model, "unet.safetensors")
-Path("min_areas.json").write_text(json.dumps(min_areas))
+Path("min_areas.json").write_text(json.dumps(dict(zip(kinds, areas, strict=True))))

@@ -13,7 +13,7 @@ from kagglekit.tiles._dataset import TileDataset, collate
 from kagglekit.tiles._folds import folds
 from kagglekit.tiles._index import Index, index
 from kagglekit.tiles._moments import Moments
-from kagglekit.tiles._sampler import Draw, TileSampler, balanced, shuffled
+from kagglekit.tiles._sampler import Draw, TileSampler, balanced, evenly, shuffled
 from kagglekit.tiles._store import open_store, store
 from kagglekit.tiles._targets import borders, distances
 
@@ -29,6 +29,7 @@ __all__ = [
     "collate",
     "cut",
     "distances",
+    "evenly",
     "folds",
     "index",
     "join",

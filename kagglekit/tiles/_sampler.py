@@ -36,7 +36,7 @@ class Draw(NamedTuple):
 
 
 class TileSampler(Sampler[Draw]):
-    """Draws tiles from groups, each group by its share; made by `shuffled` or `balanced`.
+    """Draws tiles from groups, each group by its share; made by `shuffled`, `balanced` or `evenly`.
 
     Every epoch is another order. Within a group each tile comes once before any comes again.
 
@@ -125,6 +125,32 @@ def balanced(
         groups += found
         counts += _split(length - sum(counts), len(found))
     return TileSampler(groups, counts, seed)
+
+
+def evenly(
+    labels: npt.ArrayLike, length: int | None = None, seed: int = 0
+) -> TileSampler:
+    """Draw tiles of each label equally often: each organ, image or class, whatever there is of it.
+
+    Args:
+        labels: (N,), what each tile of an index counts as, e.g. `index.picture`.
+        length: draws of an epoch; by default as many as there are tiles.
+        seed: of the order.
+
+    Raises:
+        ValueError: there is no tile, or `length` is below 1.
+
+    Example:
+        >>> sampler = evenly(["lung", "lung", "lung", "spleen"], length=6)
+        >>> sorted(sampler.order().tolist())
+        [0, 1, 2, 3, 3, 3]
+    """
+    labels = np.asarray(labels)
+    length = len(labels) if length is None else length
+    if not len(labels) or length < 1:
+        raise ValueError(f"{len(labels)} tiles, length={length}: expected at least one of each")
+    groups = [np.flatnonzero(labels == each) for each in np.unique(labels)]
+    return TileSampler(groups, _split(length, len(groups)), seed)
 
 
 def _split(total: int, parts: int) -> list[int]:
