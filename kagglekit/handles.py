@@ -1,7 +1,8 @@
 """How many files a process keeps open between reads.
 
-A training looks at thousands of pictures in any order, and opening one for each tile would cost more
-than reading it; but a process may have only so many files open: 1,024 on most systems, 256 on a Mac.
+A training looks at thousands of pictures in any order, and opening one for each tile would cost
+more than reading it; but a process may have only so many files open: 1,024 on most systems, 256 on
+a Mac.
 """
 
 import os

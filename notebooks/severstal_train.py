@@ -103,7 +103,7 @@ def dice(kind, min_area):
 
 
 areas = [max(MIN_AREAS, key=lambda area, k=k: dice(k, area)) for k in range(len(kinds))]
-scores = [dice(k, area).round(3) for k, area in enumerate(areas)]
+scores = np.round([dice(k, area) for k, area in enumerate(areas)], 3)
 print(f"smallest areas {areas}: Dice by class {scores} on {len(valid)} held-out images")
 models.save(model, "unet.safetensors")
 Path("min_areas.json").write_text(json.dumps(dict(zip(kinds, areas, strict=True))))

@@ -1,4 +1,6 @@
 import os
+from contextlib import suppress
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -45,11 +47,9 @@ def test_a_forked_child_counts_its_own(three):
 def open_files(folder):
     """How many files in a folder this process has open."""
     found = 0
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            found += os.readlink(f"/proc/self/fd/{name}").startswith(str(folder))
-        except FileNotFoundError:  # the folder's own listing
-            pass
+    for link in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the folder's own listing
+            found += link.readlink().is_relative_to(folder)
     return found
 
 

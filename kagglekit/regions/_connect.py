@@ -11,7 +11,7 @@ from kagglekit.rle import RLE
 from kagglekit.rle._arrays import Ints, cut_at_lines
 from kagglekit.rle._core import trusted
 from kagglekit.rle._sets import merge_touching
-from kagglekit.rle._speed import compiled
+from kagglekit.speed import compiled
 
 Connectivity = Literal[4, 8]
 Bools = NDArray[np.bool_]

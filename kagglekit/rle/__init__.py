@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from kagglekit.errors import RLEError
 from kagglekit.rle._builder import RLEBuilder, from_changes
 from kagglekit.rle._core import RLE
-from kagglekit.rle._speed import expect_texts, use_numba
+from kagglekit.rle._text import expect_texts
+from kagglekit.speed import use_numba
 
 if TYPE_CHECKING:
     from kagglekit.rle._detect import Detection, detect

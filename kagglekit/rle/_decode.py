@@ -4,7 +4,7 @@ import numpy as np
 
 from kagglekit.rle._arrays import Bytes, Ints, to_toggles
 from kagglekit.rle._geometry import Span, between, crop, turn
-from kagglekit.rle._speed import compiled
+from kagglekit.speed import compiled
 
 
 def paint_along(starts: Ints, lengths: Ints, line: int, lines: int) -> Bytes:

@@ -15,7 +15,7 @@ import numpy as np
 
 from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import NO_INTS, Ints, Mask, Order, Positions, Shape
-from kagglekit.rle._speed import compiled
+from kagglekit.speed import compiled
 
 Inspect = Callable[[Mask], None]
 

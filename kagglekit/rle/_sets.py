@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kagglekit.rle._arrays import Ints, Runs, cancel_pairs, from_toggles, to_toggles
-from kagglekit.rle._speed import compiled
+from kagglekit.speed import compiled
 
 Bools = NDArray[np.bool_]
 

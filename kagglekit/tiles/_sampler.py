@@ -127,9 +127,7 @@ def balanced(
     return TileSampler(groups, counts, seed)
 
 
-def evenly(
-    labels: npt.ArrayLike, length: int | None = None, seed: int = 0
-) -> TileSampler:
+def evenly(labels: npt.ArrayLike, length: int | None = None, seed: int = 0) -> TileSampler:
     """Draw tiles of each label equally often: each organ, image or class, whatever there is of it.
 
     Args:

@@ -29,8 +29,8 @@ class Settings:
     """What a training is to do.
 
     Attributes:
-        epochs: how many of the sampler's epochs; None for as many as `hours` allow, and the learning
-            rate falls with the clock.
+        epochs: how many of the sampler's epochs; None for as many as `hours` allow, and the
+            learning rate falls with the clock.
         batch_size: tiles that one device sees at a time.
         accumulate: batches whose gradients make one step of the optimizer. With W devices a step
             is made of batch_size × accumulate × W tiles; the last of an epoch of what is left.

@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from kagglekit import regions
-from kagglekit.rle import RLE, RLEBuilder, RLEError, _speed, expect_texts, use_numba
+from kagglekit import regions, speed
+from kagglekit.rle import RLE, RLEBuilder, RLEError, use_numba
+from kagglekit.scaling import shrink
 
 
 @pytest.fixture(autouse=True)
@@ -133,40 +134,55 @@ def test_components_are_the_same(connectivity):
         assert np.array_equal(plain, fast)
 
 
+@pytest.mark.parametrize("scale", range(2, 20))
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_averages_are_the_same(scale, channels):
+    """Halves among them, which are rounded to the even neighbour for most scales."""
+    rng = np.random.default_rng(scale)
+    for shape in ((scale, scale), (7 * scale, 40 * scale), (3 * scale + 1, 67 * scale + 1)):
+        for most in (2, 256):
+            pixels = rng.integers(0, most, (*shape, channels), np.uint8)
+            plain, fast = both(lambda pixels=pixels: shrink(pixels, scale))
+            assert np.array_equal(plain, fast)
+    white = np.full((2 * scale, 3 * scale, channels), 255, np.uint8)
+    for small in both(lambda: shrink(white, scale)):
+        assert (small == 255).all()
+
+
 def test_a_kernel_is_compiled_once_numpy_has_cost_as_much(monkeypatch):
-    monkeypatch.setattr(_speed, "_spent", {"write_pairs": 0.0})
-    assert _speed.compiled("write_pairs", 1.9e9) is None
-    assert _speed.compiled("write_pairs", 0.2e9) is not None
+    monkeypatch.setattr(speed, "_spent", {"write_pairs": 0.0})
+    assert speed.compiled("write_pairs", 1.9e9) is None
+    assert speed.compiled("write_pairs", 0.2e9) is not None
 
 
 def test_what_is_expected_counts_as_done(monkeypatch):
-    monkeypatch.setattr(_speed, "_spent", {})
-    assert _speed.compiled("read_pairs", 1) is None
-    expect_texts(100)
-    assert _speed.compiled("read_pairs", 1) is None
-    expect_texts(10**9)
-    assert _speed.compiled("read_pairs", 1) is not None
-    assert _speed.compiled("write_pairs", 1) is None
+    monkeypatch.setattr(speed, "_spent", {})
+    assert speed.compiled("read_pairs", 1) is None
+    speed.expect("read_pairs", 100)
+    assert speed.compiled("read_pairs", 1) is None
+    speed.expect("read_pairs", 1e10)
+    assert speed.compiled("read_pairs", 1) is not None
+    assert speed.compiled("write_pairs", 1) is None
 
 
 def test_never_means_never(monkeypatch):
-    monkeypatch.setattr(_speed, "_spent", {"write_pairs": 1e12})
+    monkeypatch.setattr(speed, "_spent", {"write_pairs": 1e12})
     use_numba(False)
-    assert _speed.compiled("write_pairs", 1e12) is None
+    assert speed.compiled("write_pairs", 1e12) is None
 
 
 def test_a_numba_that_does_not_load_is_done_without(monkeypatch):
-    monkeypatch.setitem(sys.modules, "kagglekit.rle._kernels", None)
-    monkeypatch.setattr(_speed, "_spent", {"write_pairs": 1e12})
-    assert _speed.compiled("write_pairs", 1) is None
+    monkeypatch.setitem(sys.modules, "kagglekit.speed._kernels", None)
+    monkeypatch.setattr(speed, "_spent", {"write_pairs": 1e12})
+    assert speed.compiled("write_pairs", 1) is None
     use_numba(True)
     with pytest.raises(ImportError):
-        _speed.compiled("write_pairs", 1)
+        speed.compiled("write_pairs", 1)
 
 
 def test_kernels_compile_also_where_the_result_cannot_be_kept():
     """As where the package and the user's cache are read-only: numba finds no folder for it."""
-    kernels = pytest.importorskip("kagglekit.rle._kernels")
+    kernels = pytest.importorskip("kagglekit.speed._kernels")
     scope: dict = {}
     exec("def double(x):\n    return 2 * x", scope)  # code without a file has no folder either
     with pytest.raises(RuntimeError, match="cannot cache"):
