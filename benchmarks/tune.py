@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 
-from kagglekit import competitions, metrics, models, slides, tiles, train, tune
+from kagglekit import augment, competitions, metrics, models, slides, tiles, train, tune
 from kagglekit.competitions import fake
 from kagglekit.rle import RLE, RLEBuilder
 from kagglekit.tune._cut import cut_planes
@@ -88,15 +88,19 @@ def gain(minutes: float, count: int) -> None:
         for k in range(2):
             torch.manual_seed(k)
             model = models.build(models.Recipe("unet", {"width": 8}, scale=4, window=128))
-            x, y = [], []
-            for name, path in images.items():
-                if fold[name] != k:
-                    with slides.open_slide(path) as slide:
-                        pixels, masks = tiles.cut(slide, data.truth(name), 128, 4)
-                    x.append(torch.from_numpy(pixels).permute(0, 3, 1, 2))
-                    y.append(torch.from_numpy(masks))
-            train.fit_arrays(model, torch.cat(x), torch.cat(y), minutes=minutes, say=lambda _: None)
-            folds.append(model)
+            pictures = [
+                tiles.Picture(slides.open_slide(path), data.truth(name), 4)
+                for name, path in images.items()
+                if fold[name] != k
+            ]
+            index = tiles.index(pictures, 128)
+            dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
+            settings = train.Settings(
+                epochs=None, hours=minutes / 60, lr=5e-3, warmup=0.1, ema=0.99, progress=False
+            )
+            sampler = tiles.shuffled(index, k)
+            made = train.fit(model, dataset, sampler, Path(folder, f"{k}"), settings)
+            folds.append(models.load(made.path))
         truth = {name: data.truth(name) for name in images}
         store = tune.out_of_fold(folds, images, fold, Path(folder) / "oof", progress=False)
         started = perf_counter()

@@ -2,11 +2,9 @@
 
 `fit` draws tiles, validates by the competition's own metric through the very call that the
 submission will use, keeps the best checkpoint and goes on where it was killed; `Settings` are its
-settings, `Validation` what it validates on. `fit_arrays` is the short way for tiles in memory.
-`docs/training.md` shows them at work.
+settings, `Validation` what it validates on. `docs/training.md` shows them at work.
 """
 
-from kagglekit.train._arrays import fit_arrays
 from kagglekit.train._fit import Result, fit
 from kagglekit.train._settings import PRECISIONS, SCHEDULES, Settings
 from kagglekit.train._validation import Validation
@@ -18,5 +16,4 @@ __all__ = [
     "Settings",
     "Validation",
     "fit",
-    "fit_arrays",
 ]
