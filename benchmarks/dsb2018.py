@@ -8,8 +8,7 @@ and each kind of image is spread evenly (`dsb2018_data.py`). Each contestant tra
 with one thread, for the same CPU time, without pretrained weights:
 
 - kagglekit: tiles of every image at its own resolution, light evened image by image, a U-Net that
-  learns mask, cores and borders; nuclei grow from their seeds. How planes are decoded is chosen on
-  a sixteenth of the training images (`dsb2018_ours.py`).
+  learns mask, cores and borders; nuclei grow from their seeds (`dsb2018_ours.py`).
 - plain: smp's U-Net and a plain loop, whole images resized, threshold 0.5, connected parts
   (`dsb2018_plain.py`).
 - folds: three models of the first kind, each without another third of the training images, and
@@ -58,13 +57,11 @@ def run_ours(
     started = time.process_time()
     model = ours.fit(train, minutes, scratch)
     spent = time.process_time() - started
-    some = train[::16]
-    how = ours.choose(ours.probabilities(model, some, scratch, "none"), some)
     rows = {}
     for tta in ("none", "flips"):
         probs = ours.probabilities(model, held, scratch, tta)
-        rows[f"kagglekit, views: {tta}"] = score(held, [ours.decode(p, how) for p in probs])
-    return {"spent": spent, "rows": rows, "note": f"decoding: {how._asdict()}"}
+        rows[f"kagglekit, views: {tta}"] = score(held, [ours.decode(p) for p in probs])
+    return {"spent": spent, "rows": rows}
 
 
 def run_plain(
@@ -75,7 +72,7 @@ def run_plain(
     model = plain.fit(train, minutes)
     spent = time.process_time() - started
     rows = {"plain": score(held, [plain.predict(model, image) for image in held])}
-    return {"spent": spent, "rows": rows, "note": ""}
+    return {"spent": spent, "rows": rows}
 
 
 def run_folds(
@@ -91,11 +88,11 @@ def run_folds(
     rows = {}
     for name, models in (*((f"fold {n}", [m]) for n, m in enumerate(members)), ("all", members)):
         probs = ours.probabilities(models, held, scratch, "none")
-        rows[name] = score(held, [ours.decode(p, ours.Decoding()) for p in probs])
+        rows[name] = score(held, [ours.decode(p) for p in probs])
     singles = [rows.pop(f"fold {n}") for n in range(3)]
     mean = {i.name: tuple(np.mean([one[i.name] for one in singles], axis=0).tolist()) for i in held}
     named = {"one of three folds, mean": mean, "ensemble of the three folds": rows["all"]}
-    return {"spent": spent, "rows": named, "note": ""}
+    return {"spent": spent, "rows": named}
 
 
 RUNS = {"kagglekit": run_ours, "plain": run_plain, "folds": run_folds}
@@ -130,7 +127,6 @@ def table(results: Sequence[dict[str, Any]]) -> Iterable[str]:
     for name, _, scores in rows:
         means = [np.mean([scores[i] for i in kinds if kinds[i] == each], axis=0) for each in names]
         yield f"| {name} | {' | '.join(f'{dice:.3f}, {value:.3f}' for dice, value in means)} |"
-    yield from (f"\n{result['note']}" for result in results if result["note"])
 
 
 def main() -> None:

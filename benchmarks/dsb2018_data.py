@@ -78,11 +78,3 @@ def look(pixels: np.ndarray) -> np.ndarray:
     grey = pixels.mean(axis=2)
     grain = np.median(np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1)))
     return np.append(np.percentile(pixels, (2, 10, 25, 50), axis=(0, 1)).ravel() / 3, 2 * grain)
-
-
-def even(pixels: np.ndarray) -> np.ndarray:
-    """Stretch an image's light to the whole range, and turn it so that its ground is dark."""
-    low, high = np.percentile(pixels, (1, 99.8))
-    light = np.clip((pixels - low) / max(high - low, 1), 0, 1)
-    light = 1 - light if np.median(light) > 0.5 else light
-    return (255 * light).astype(np.uint8)
