@@ -53,7 +53,7 @@ def test_kills_of_two_ranks_change_nothing(told):
     ranks = told["ranks"]
     assert ranks["kills"] == 5
     assert ranks["killed"] == ranks["statistics"]
-    assert len(ranks["statistics"]["log"]) == 5
+    assert len(ranks["statistics"]["log"]) == 6
     first, second = ranks["statistics"]["random"]
     assert first != second  # each has its own
 
