@@ -91,13 +91,13 @@ def kill(children):
 
 
 def kill_in(seconds, path, children):
-    """Kill forks that long after a file was written anew; return whether they were at work."""
+    """Kill forks that long after a file was written anew; return how they ended."""
     before = _written(path)
     while _written(path) == before and not any(map(_ended, children)):
         time.sleep(0.001)
     time.sleep(seconds)
     kill(children)
-    return -signal.SIGKILL in wait(children)
+    return wait(children)
 
 
 def _written(path):

@@ -37,7 +37,7 @@ def told(folder):
 @pytest.mark.slow
 def test_kills_change_nothing(told):
     alone = told["alone"]
-    assert alone["kills"] == {"writings": 5, "log": True, "workers": 5}
+    assert alone["kills"] == {"writings": 5, "log": True}
     assert alone["writings"] == alone["whole"]
     assert alone["log"] == alone["short"]
     assert [len(alone[name]["log"]) for name in ("whole", "short")] == [3, 1]
@@ -51,7 +51,6 @@ def test_workers_that_are_killed_change_nothing(told):
 @pytest.mark.slow
 def test_kills_of_two_ranks_change_nothing(told):
     ranks = told["ranks"]
-    assert ranks["kills"] == 5
     assert ranks["killed"] == ranks["statistics"]
     assert len(ranks["statistics"]["log"]) == 6
     first, second = ranks["statistics"]["random"]
@@ -75,13 +74,15 @@ def test_two_ranks_validate_and_train_as_one(told, folder, tmp_path):
     ranks = folder / "ranks"
     first, second = told["ranks"]["averages"]
     assert first == second
-    scores = [json.loads((ranks / f"{rank}.json").read_text()) for rank in (0, 1)]
+    results = [json.loads((ranks / f"{rank}.json").read_text()) for rank in (0, 1)]
     _, _, valid = parts(tmp_path / "images")
     state = torch.load(ranks / "statistics" / "state.pt", weights_only=True)
     alone, history = train_worker.model(), state["place"]["history"]
     alone.load_state_dict(state["average"])
     assert valid.score(alone.eval()).value == history[-1]["score"]
-    assert scores == 2 * [max(row["score"] for row in history)]
+    best = max(row["score"] for row in history)
+    # While one validates, the other waits for longer than NCCL would let it.
+    assert results == 2 * [{"score": best, "longest wait": 3600}]
     one = fit(tmp_path / "one", replace(SETTINGS, batch_size=4, accumulate=1), statistics=False)
     two = torch.load(ranks / "two" / "state.pt", weights_only=True)["place"]["history"]
     for a, b in zip(one.history, two, strict=True):

@@ -10,11 +10,13 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import sys
 from dataclasses import replace
 from functools import wraps
 from hashlib import sha256
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -105,13 +107,11 @@ def killed_at(moment, folder, settings):
     """Train in a fork that is killed before a file is written: the moment-th, or of that name."""
 
     def work():
-        left = [moment]
-        replace_file = Path.replace
+        writings, replace_file = count(), Path.replace
 
         def counted(self, target):
-            if left[0] in (0, Path(target).name):
+            if moment in (next(writings), Path(target).name):
                 os.kill(os.getpid(), signal.SIGKILL)
-            left[0] = left[0] - 1 if isinstance(moment, int) else moment
             return replace_file(self, target)
 
         Path.replace = counted
@@ -120,14 +120,20 @@ def killed_at(moment, folder, settings):
     return forks.wait([forks.fork(work)]) == [-signal.SIGKILL]
 
 
-def killed_again_and_again(start, folder, kills=5):
-    """Kill a training some time after it was saved, again and again; return how often it was."""
-    rng = random.Random(0)
-    moments = [rng.uniform(0, 0.1) for _ in range(kills)]
-    killed = sum(forks.kill_in(moment, folder / "state.pt", start()) for moment in moments)
+def kill_again_and_again(start, folder, kills=4):
+    """Kill a training some time after it was saved, again and again, then let it end."""
+    rng, killed = random.Random(0), 0
+    while killed < kills:
+        ended = forks.kill_in(rng.uniform(0, 0.01), folder / "state.pt", start())
+        if -signal.SIGKILL in ended:
+            killed += 1
+        elif any(ended):
+            raise RuntimeError(f"a training ended with {ended}")
+        else:  # it ended before, because this process was kept waiting
+            shutil.rmtree(folder)
+            killed = 0
     if any(forks.wait(start())):
         raise RuntimeError("the last training did not end well")
-    return killed
 
 
 def alone(folder):
@@ -140,7 +146,7 @@ def alone(folder):
     killed_at(-1, folder / "writings", SETTINGS)
     told["log"] = killed_at("log.csv", folder / "log", last)
     killed_at(-1, folder / "log", last)
-    told["workers"] = killed_again_and_again(
+    kill_again_and_again(
         lambda: [forks.fork(lambda: fit(folder / "workers", workers))], folder / "workers"
     )
     names = ("whole", "short", "writings", "log", "workers")
@@ -152,7 +158,9 @@ def rank(folder):
     number = int(os.environ["RANK"])
     fit(folder / "two", replace(RANKS, epochs=3, batch_size=2), statistics=False)
     result = fit(folder / "statistics", RANKS, seed=number)
-    Path(folder, f"{number}.json").write_text(json.dumps(result.score))
+    group = torch.distributed.group.WORLD._get_backend(torch.device("cpu"))
+    told = {"score": result.score, "longest wait": group.options._timeout.total_seconds()}
+    Path(folder, f"{number}.json").write_text(json.dumps(told))
 
 
 def mortal(loss):
@@ -189,7 +197,7 @@ def ranks(folder):
     told["why"] = (left / "0.txt").read_text()
     (folder / "host0" / "run").mkdir(parents=True)
     (folder / "host0" / "run" / "state.pt").write_bytes((killed / "state.pt").read_bytes())
-    told["kills"] = killed_again_and_again(
+    kill_again_and_again(
         lambda: forks.start(2, folder / "forks", lambda rank: fit(killed, RANKS, seed=rank)), killed
     )
     averages = forks.answers(2, folder / "forks", average)
