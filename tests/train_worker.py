@@ -64,8 +64,9 @@ def images(folder):
     for seed in (0, 1):
         pixels = smooth_picture((96, 72), seed=seed)
         path = folder / f"{seed}.tiff"
-        if not path.exists():  # ranks share them, and one must not replace what another reads
-            write_image(path, pixels)
+        if not path.exists():  # ranks share them, and none must read what another is writing
+            write_image(beside := folder / f"{seed}-{os.getpid()}.tiff", pixels)
+            beside.replace(path)
         paths[f"image{seed}"] = path
         truth[f"image{seed}"] = [RLE.from_mask((pixels[:, :, 0] > 140).astype(np.uint8))]
     return paths, truth
