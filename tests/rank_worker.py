@@ -1,6 +1,6 @@
 """Predictions of one slide by several processes, to be compared with those of one.
 
-    python -m tests.rank_worker forks <slide> <folder>     all of test_inference_ranks' cases
+    python -m tests.rank_worker cases <slide> <folder>     all of test_inference_ranks' cases
     accelerate launch ... -m tests.rank_worker launched <slide> <folder>
     python -m tests.rank_worker notebook <slide> <folder>
 
@@ -8,9 +8,7 @@ Of the last two, rank 0 writes `masks.txt` and `world.txt` to the folder.
 """
 
 import json
-import os
 import sys
-import traceback
 from pathlib import Path
 
 import cv2
@@ -20,6 +18,7 @@ import torch.distributed as dist
 from kagglekit.inference import collect, predict_banded, predict_masks, share
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
+from tests.forks import answers, free_port
 
 CASES = [  # name, ranks, models' scales, options
     ("two", 2, [1], {}),
@@ -75,49 +74,25 @@ def launched(slide, folder):
 def notebook(slide, folder):
     import accelerate
 
-    accelerate.notebook_launcher(launched, (slide, folder), num_processes=2, use_port="29611")
+    accelerate.notebook_launcher(launched, (slide, folder), num_processes=2, use_port=free_port())
 
 
-def on_ranks(world, folder, work):
-    """Run `work(rank)` in forks of this process, connected to each other; return their answers."""
-    store = folder / "store"
-    store.unlink(missing_ok=True)
-    children = []
-    for rank in range(world):
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                dist.init_process_group("gloo", f"file://{store}", rank=rank, world_size=world)
-                (folder / f"{rank}.json").write_text(json.dumps(work(rank)))
-                dist.barrier()
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            os._exit(code)
-        children.append(child)
-    statuses = [os.waitpid(child, 0)[1] for child in children]
-    if any(statuses):
-        raise RuntimeError(f"ranks ended with {statuses}")
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world)]
-
-
-def forks(slide, folder):
+def cases(slide, folder):
     """Print, as JSON, what one process and what each rank of several found."""
     folder = Path(folder)
     told = {}
     for name, world, scales, options in CASES:
         one = alone(slide, scales, options)
-        ranks = on_ranks(world, folder, lambda rank, a=scales, b=options: banded(slide, a, b))
+        ranks = answers(world, folder, lambda rank, a=scales, b=options: banded(slide, a, b))
         told[name] = {"one": one, "ranks": ranks}
     notes = {"checkpoint": folder / "notes"}
     told["checkpoint"] = {
         "one": alone(slide, [1], {}),
-        "ranks": on_ranks(2, folder, lambda rank: banded(slide, [1], notes)),
+        "ranks": answers(2, folder, lambda rank: banded(slide, [1], notes)),
     }
     items = [f"slide {k}" for k in range(5)]
-    told["share"] = on_ranks(3, folder, lambda rank: share(items))
-    told["collect"] = on_ranks(
+    told["share"] = answers(3, folder, lambda rank: share(items))
+    told["collect"] = answers(
         3, folder, lambda rank: collect(dict.fromkeys(share(items), f"by {rank}"))
     )
     print(json.dumps(told))

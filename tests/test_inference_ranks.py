@@ -1,10 +1,6 @@
 import importlib.util
 import json
-import os
-import shutil
-import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -16,8 +12,10 @@ from kagglekit.inference._ranks import bands
 from kagglekit.tiling import plan_grid
 from tests import rank_worker
 from tests.array_slide import TILED, smooth_picture, write_image
+from tests.forks import free_port
+from tests.launching import ended, launch, launch_on, run
 
-ROOT = Path(__file__).parents[1]
+LAUNCHED = ("tests.rank_worker", "launched")
 
 
 def job_of(size, scales, window=64, overlap=16):
@@ -83,23 +81,9 @@ def test_several_that_are_not_connected(monkeypatch, call):
     )
 
 
-def run(command, **options):
-    env = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo", "PYTHONPATH": str(ROOT)}
-    env |= options.pop("env", {})
-    return subprocess.Popen(
-        command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def ended(process):
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, out + err
-    return out
-
-
 @pytest.fixture(scope="module")
 def told(slide, tmp_path_factory):
-    worker = [sys.executable, "-m", "tests.rank_worker", "forks", slide]
+    worker = [sys.executable, "-m", "tests.rank_worker", "cases", slide]
     out = ended(run([*worker, tmp_path_factory.mktemp("forks")]))
     return json.loads(out.splitlines()[-1])
 
@@ -138,71 +122,16 @@ def test_notebook_launcher(slide, tmp_path):
     check(slide, tmp_path)
 
 
-def launch(slide, folder, *options):
-    # With `--cpu` accelerate starts a single process, or asks for MPI; `--multi_gpu` starts two,
-    # GPUs or not.
-    return [
-        sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-        "--mixed_precision", "no", "--dynamo_backend", "no", *options,
-        "-m", "tests.rank_worker", "launched", str(slide), str(folder),
-    ]  # fmt: skip
-
-
 @pytest.mark.slow
 @needs_accelerate
 def test_accelerate_launch_on_one_machine(slide, tmp_path):
-    ended(run(launch(slide, tmp_path, "--num_machines", "1", "--main_process_port", "29617")))
+    options = ("--num_machines", "1", "--main_process_port", free_port())
+    ended(run(launch(*LAUNCHED, slide, tmp_path, options=options)))
     check(slide, tmp_path)
-
-
-def ip(*words):
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
-
-
-@pytest.fixture
-def hosts():
-    """Two network namespaces, joined by a cable: as two machines see each other."""
-    if os.geteuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("needs root and `ip` to make network namespaces")
-    names = [f"kagglekit-{os.getpid()}-{k}" for k in (0, 1)]
-    try:
-        for name in names:
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip(
-            "-n",
-            names[0],
-            "link",
-            "add",
-            "cable",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "cable",
-            "netns",
-            names[1],
-        )
-        for k, name in enumerate(names):
-            ip("-n", name, "addr", "add", f"10.99.0.{k + 1}/24", "dev", "cable")
-            ip("-n", name, "link", "set", "cable", "up")
-        yield names
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no network namespaces here: {error.stderr.strip()}")
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
 @pytest.mark.slow
 @needs_accelerate
 def test_accelerate_launch_on_two_hosts(slide, tmp_path, hosts):
-    address = ("--main_process_ip", "10.99.0.1", "--main_process_port", "29619")
-    processes = []
-    for rank, host in enumerate(hosts):
-        there = ("--num_machines", "2", "--machine_rank", str(rank), *address)
-        command = ["ip", "netns", "exec", host, *launch(slide, tmp_path, *there)]
-        processes.append(run(command, env={"GLOO_SOCKET_IFNAME": "cable"}))
-    for process in processes:
-        ended(process)
+    launch_on(hosts, 29619, *LAUNCHED, slide, tmp_path)
     check(slide, tmp_path)

@@ -2,11 +2,9 @@
 
 import csv
 import json
-import os
-import subprocess
+import signal
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import pytest
@@ -19,47 +17,85 @@ from kagglekit.submission import score_masks
 from kagglekit.train import Settings, Validation, _fit
 from kagglekit.train._clock import Clock
 from tests import train_worker
+from tests.launching import ended, launch_on, run
 from tests.train_worker import COMP, SETTINGS, fit, parts
 
 pytest.importorskip("accelerate")
 
-ROOT = Path(__file__).parents[1]
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("train")
 
 
-def run(*words):
-    env = os.environ | {
-        "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "GLOO_SOCKET_IFNAME": "lo",
-        "PYTHONPATH": str(ROOT),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "tests.train_worker", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.mark.slow
-def test_five_kills_change_nothing(tmp_path):
-    told = json.loads(run("kills", tmp_path, 2, 1, 0, 4, 3).splitlines()[-1])
-    assert told["kills"] == 5
-    assert told["killed"] == told["whole"]
-    assert len(told["whole"]["log"]) == 3
+@pytest.fixture(scope="module")
+def told(folder):
+    out = ended(run([sys.executable, "-m", "tests.train_worker", "cases", folder]))
+    return json.loads(out.splitlines()[-1])
 
 
 @pytest.mark.slow
-def test_two_ranks_validate_and_train_as_one(tmp_path):
-    run("ranks", tmp_path)
-    scores = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
+def test_kills_change_nothing(told):
+    alone = told["alone"]
+    assert alone["kills"] == {"writings": 5, "log": True}
+    assert alone["writings"] == alone["whole"]
+    assert alone["log"] == alone["short"]
+    assert [len(alone[name]["log"]) for name in ("whole", "short")] == [3, 1]
+
+
+@pytest.mark.slow
+def test_workers_that_are_killed_change_nothing(told):
+    assert told["alone"]["workers"] == told["alone"]["whole"]
+
+
+@pytest.mark.slow
+def test_kills_of_two_ranks_change_nothing(told):
+    ranks = told["ranks"]
+    assert ranks["killed"] == ranks["statistics"]
+    assert len(ranks["statistics"]["log"]) == 6
+    first, second = ranks["statistics"]["random"]
+    assert first != second  # each has its own
+
+
+@pytest.mark.slow
+def test_a_rank_that_loses_another_ends_and_says_so(told, folder):
+    ranks = told["ranks"]
+    assert ranks["left"] == [1, -signal.SIGKILL]
+    assert ranks["why"].endswith(
+        "\nThis was rank 0 of 2. If it lost the connection to another, that one has ended: by an error "
+        "of its own, or killed by the system, e.g. for want of memory. The same command goes on from "
+        f"`{folder / 'ranks' / 'left' / 'run' / 'state.pt'}`.\n"
+    )
+    assert "dying FAILED" in ranks["launcher"]
+
+
+@pytest.mark.slow
+def test_two_ranks_validate_and_train_as_one(told, folder, tmp_path):
+    ranks = folder / "ranks"
+    first, second = told["ranks"]["averages"]
+    assert first == second
+    results = [json.loads((ranks / f"{rank}.json").read_text()) for rank in (0, 1)]
     _, _, valid = parts(tmp_path / "images")
-    state = torch.load(tmp_path / "statistics" / "state.pt", weights_only=True)
+    state = torch.load(ranks / "statistics" / "state.pt", weights_only=True)
     alone, history = train_worker.model(), state["place"]["history"]
     alone.load_state_dict(state["average"])
     assert valid.score(alone.eval()).value == history[-1]["score"]
-    assert scores == 2 * [max(row["score"] for row in history)]
+    best = max(row["score"] for row in history)
+    # While one validates, the other waits for longer than NCCL would let it.
+    assert results == 2 * [{"score": best, "longest wait": 3600}]
     one = fit(tmp_path / "one", replace(SETTINGS, batch_size=4, accumulate=1), statistics=False)
-    two = torch.load(tmp_path / "two" / "state.pt", weights_only=True)["place"]["history"]
+    two = torch.load(ranks / "two" / "state.pt", weights_only=True)["place"]["history"]
     for a, b in zip(one.history, two, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
         assert a["score"] == pytest.approx(b["score"], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_two_hosts_go_on_as_two_ranks_without_a_disk_in_common(told, folder, hosts):
+    ranks = folder / "ranks"
+    launch_on(hosts, 29621, "tests.train_worker", "launched", ranks)
+    assert train_worker.outcome(ranks / "host0" / "run") == told["ranks"]["statistics"]
+    assert list((ranks / "host1" / "run").iterdir()) == []
 
 
 def test_accumulating_is_a_larger_batch_and_the_tail_counts(tmp_path):

@@ -1,10 +1,7 @@
 """The store of out-of-fold predictions: right fold, nothing twice, kills, refusals."""
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,9 +10,8 @@ import torch
 
 from kagglekit import tune
 from kagglekit.errors import CheckpointError, DataError
+from tests.launching import ended, run
 from tests.tune_worker import red, write_images
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -79,18 +75,39 @@ def test_what_is_there_is_not_predicted_again(images, tmp_path):
     assert predict(0.25, tta="flips", max_value=200.0) == 4
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("kills")
+    out = ended(run([sys.executable, "-m", "tests.tune_worker", folder]))
+    return json.loads(out.splitlines()[-1])
+
+
 @pytest.mark.slow
-def test_kills_cost_no_more_than_a_strip(tmp_path):
-    env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "tests.tune_worker", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    assert told["same"]
-    assert told["left"] == []
-    assert 3 <= told["kills"] < 20
+def test_kills_cost_no_more_than_a_strip(told):
+    whole, alone = told["whole"], told["alone"]
+    assert alone["same"]
+    assert alone["left"] == []
+    assert 3 <= alone["kills"] < 20
     # What the kill meets in the middle: a strip of up to six windows, in four views each.
-    assert told["alone"] <= told["calls"] <= told["alone"] + told["kills"] * 24
+    calls = len(whole["calls"])
+    assert calls <= len(alone["calls"]) <= calls + alone["kills"] * 24
+
+
+@pytest.mark.slow
+def test_two_ranks_fill_a_store_as_one_does_across_kills(told):
+    both = told["both"]
+    assert both["same"]
+    assert both["left"] == []
+    assert 2 <= both["kills"] < 20
+    assert set(both["calls"]) == {"0", "1"}
+    assert len(both["calls"]) <= len(told["whole"]["calls"]) + both["kills"] * 2 * 24
+
+
+@pytest.mark.slow
+def test_ranks_share_out_what_is_left(told):
+    assert told["rest"]["kills"] == 0
+    assert told["rest"]["same"]
+    assert set(told["rest"]["calls"]) == {"0", "1"}
 
 
 def test_refusals(images, tmp_path):

@@ -2,14 +2,17 @@
 
     python -m tests.tune_worker <folder>
 
-Each attempt is a fork of this process. Prints JSON: how often it was killed, how often models were
-called in all and in a run that nobody disturbed, and whether the maps are the same.
+Each attempt is a fork of this process, or two that are ranks. Prints JSON: how often each store was
+killed, how often models were called in all and in a run that nobody disturbed, and whether the
+maps are the same.
 """
 
 import json
 import os
+import shutil
 import signal
 import sys
+import time
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +22,7 @@ import torch
 
 from kagglekit import tune
 from kagglekit.models import Model, Recipe
+from tests import forks
 
 
 class Red(torch.nn.Module):
@@ -59,46 +63,71 @@ def content(folder):
     return {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("i*"))}
 
 
+def attempt(folder, out, kill_at=-1, rank=0):
+    """Fill a store; be killed in a call of a model, and note every one and whose it was."""
+    names = [f"i{k}" for k in range(4)]
+    images = {name: folder / "images" / f"{name}.png" for name in names}
+    fold = {name: k % 2 for k, name in enumerate(names)}
+    calls = 0
+
+    def happens():
+        nonlocal calls
+        calls += 1
+        with (folder / f"{out.name}-calls").open("a") as file:
+            file.write(str(rank))
+        if calls == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def slow(path, quick=tune._store.fingerprint):
+        time.sleep(0.1 * rank)  # the first has begun before the second looks what is left
+        return quick(path)
+
+    tune._store.fingerprint = slow
+    models = [red(0.0, happens=happens), red(0.3, happens=happens)]
+    store = tune.out_of_fold(models, images, fold, out, progress=False, tta="flips")
+    return [len(prob.values) for prob in store.values()]
+
+
+def alone(folder, out, kill_at=-1):
+    return forks.wait([forks.fork(lambda: attempt(folder, out, kill_at))])
+
+
+def ranks(folder, out, kill_at=-1):
+    children = forks.start(2, folder / "ranks", lambda rank: attempt(folder, out, kill_at, rank))
+    return forks.wait_as_launchers_do(children)
+
+
+def killed(fill, folder, out):
+    """Fill a store that is killed until it is whole; return how often it was."""
+    kills = 0
+    while kills < 20:
+        ended = fill(folder, out, 29)  # a strip of these takes up to 24 calls
+        if not any(ended):
+            break
+        kills += -signal.SIGKILL in ended
+    return kills
+
+
 def main(folder):
     torch.set_num_threads(1)
-    images = write_images(folder / "images", [(100, 140), (90, 130), (64, 200), (70, 70)])
-    fold = {image: k % 2 for k, image in enumerate(images)}
+    write_images(folder / "images", [(100, 140), (90, 130), (64, 200), (70, 70)])
     tune._store._LONG = 95 * 100  # the first three are noted strip by strip
-    calls = 0
-    counted = folder / "calls"
-
-    def attempt(out, kill_at):
-        nonlocal calls
-        calls = 0
-
-        def happens():
-            nonlocal calls
-            calls += 1
-            with counted.open("a") as file:
-                file.write("x")
-            if calls == kill_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        models = [red(0.0, happens=happens), red(0.3, happens=happens)]
-        tune.out_of_fold(models, images, fold, out, progress=False, tta="flips")
-
-    def in_child(out, kill_at):
-        child = os.fork()
-        if not child:
-            attempt(out, kill_at)
-            os._exit(0)
-        return os.waitpid(child, 0)[1] != 0
-
-    in_child(folder / "whole", -1)
-    alone = len(counted.read_text())
-    counted.unlink()
-    kills = 0
-    while kills < 20 and in_child(folder / "killed", 29):  # a strip of these takes up to 24 calls
-        kills += 1
+    kills = {"whole": any(alone(folder, folder / "whole"))}
+    kills["alone"] = killed(alone, folder, folder / "alone")
+    kills["both"] = killed(ranks, folder, folder / "both")
+    # What the first rank would have had of four images is there; what is left is for both.
+    (folder / "rest").mkdir()
+    for path in [*(folder / "whole").glob("i0.*"), *(folder / "whole").glob("i2.*")]:
+        shutil.copy(path, folder / "rest")
+    kills["rest"] = any(ranks(folder, folder / "rest"))
     print(json.dumps({
-        "kills": kills, "alone": alone, "calls": len(counted.read_text()),
-        "same": content(folder / "killed") == content(folder / "whole"),
-        "left": sorted(path.name for path in (folder / "killed").glob(".*")),
+        name: {
+            "kills": number,
+            "calls": (folder / f"{name}-calls").read_text(),
+            "same": content(folder / name) == content(folder / "whole"),
+            "left": sorted(path.name for path in (folder / name).glob(".*")),
+        }
+        for name, number in kills.items()
     }))  # fmt: skip
 
 

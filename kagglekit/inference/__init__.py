@@ -15,13 +15,14 @@ from kagglekit.inference._predict import (
     predict_masks,
     predict_prob,
 )
-from kagglekit.inference._ranks import collect, predict_banded, share
+from kagglekit.inference._ranks import agree, collect, predict_banded, share
 from kagglekit.inference._sweep import Stats
 
 __all__ = [
     "Options",
     "Prediction",
     "Stats",
+    "agree",
     "collect",
     "predict",
     "predict_banded",

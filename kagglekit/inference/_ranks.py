@@ -98,6 +98,20 @@ def collect(found: Mapping[T, V]) -> dict[T, V]:
     return merged
 
 
+def agree(value: T) -> T:
+    """Return rank 0's value on all ranks, so that all do the same. Every rank calls it.
+
+    Example:
+        >>> agree(3)  # alone: its own
+        3
+    """
+    if _place()[1] == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values)
+    return values[0]
+
+
 def bands(job: Job, world: int) -> list[range]:
     """Cut the rows (or columns) of a job's map into bands that are equally much work.
 

@@ -12,11 +12,13 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from kagglekit import models, plots
+from kagglekit.inference import agree
 from kagglekit.models import Model
 from kagglekit.tiles import TileDataset, TileSampler, collate
 from kagglekit.train._clock import Clock
 from kagglekit.train._log import write_log
 from kagglekit.train._picture import draw_batch
+from kagglekit.train._replace import replacing
 from kagglekit.train._run import Batch, Run
 from kagglekit.train._settings import Settings
 from kagglekit.train._steps import Batches, Step, plan
@@ -72,12 +74,23 @@ def fit(
     Raises:
         CheckpointError: the folder's training was begun with other settings.
         FloatingPointError: the loss is no longer a number.
+        RuntimeError: the connection to another rank broke, or any other that torch raises.
         ValueError, SlideError, PlanError: an image cannot be validated: see `inference.predict`.
     """
     settings, folder = settings or Settings(), Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, settings)
-    return _Loop(run, dataset, sampler, folder, settings, validation).go()
+    try:
+        return _Loop(run, dataset, sampler, folder, settings, validation).go()
+    except RuntimeError as error:
+        if run.world > 1:
+            # Where a rank is gone, torch tells the others of a socket, and no more.
+            error.add_note(
+                f"This was rank {run.rank} of {run.world}. If it lost the connection to another, "
+                "that one has ended: by an error of its own, or killed by the system, e.g. for "
+                f"want of memory. The same command goes on from `{folder / 'state.pt'}`."
+            )
+        raise
 
 
 class _Loop:
@@ -212,11 +225,12 @@ class _Loop:
         if is_last:
             place.hours = self.settings.hours or 0
         run.sums.zero_()
-        self._save()
         if run.rank == 0:
             write_log(self.state.parent, place.history)
-            picture = draw_batch(run.judged, self.dataset, self.shown)
-            (self.state.parent / "batch.png").write_bytes(plots.as_png(picture))
+            picture = plots.as_png(draw_batch(run.judged, self.dataset, self.shown))
+            with replacing(self.state.parent / "batch.png") as file:
+                file.write(picture)
+        self._save()  # last: what a finished epoch leaves is whole once its state says so
 
     def _row(self) -> dict[str, float]:
         run, place = self.run, self.run.place
@@ -233,8 +247,7 @@ class _Loop:
             run.model.eval()
             score = self.validation.score(run.judged)
             mean = sum(score.union_dice.values()) / len(score.union_dice) if score else 0.0
-            row["score"] = run.agree_score(score.value if score else 0.0)
-            row["valid_dice"] = run.agree_score(mean)
+            row["score"], row["valid_dice"] = agree((score.value if score else 0.0, mean))
         return row | {"seconds": round(seconds, 1)}
 
     def _save(self) -> None:

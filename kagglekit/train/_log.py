@@ -1,10 +1,12 @@
-"""What a training tells: a table, curves, a bar."""
+"""What a training tells: a table and curves."""
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kagglekit import plots
+from kagglekit.train._replace import replacing
 
 _DRAWN = ("loss", "dice", "score", "valid_dice", "lr")
 
@@ -16,11 +18,12 @@ def write_log(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
         folder: where to.
         history: the epochs, all with the same keys.
     """
-    beside = folder / ".log.csv.part"
-    with beside.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
-    beside.replace(folder / "log.csv")
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(history[0]))
+    writer.writeheader()
+    writer.writerows(history)
+    with replacing(folder / "log.csv") as file:
+        file.write(table.getvalue().encode())
     drawn = {name: [row[name] for row in history] for name in _DRAWN if name in history[0]}
-    (folder / "curves.png").write_bytes(plots.as_png(plots.curves(drawn)))
+    with replacing(folder / "curves.png") as file:
+        file.write(plots.as_png(plots.curves(drawn)))

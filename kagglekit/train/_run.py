@@ -1,19 +1,25 @@
 """A model in training: its steps, its state, and what all devices must agree on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from kagglekit.inference import agree
 from kagglekit.losses import auxiliary_loss
 from kagglekit.models import Model, Outputs
 from kagglekit.train._average import Average
 from kagglekit.train._settings import Settings
-from kagglekit.train._state import Place, State, random_state, read, restore_random, write
+from kagglekit.train._state import Place, State, check, random_state, read, restore_random, write
 from kagglekit.train._steps import Step
+
+_LONGEST_WAIT = timedelta(hours=1)
+"""How long a rank waits for one with a larger image to validate; NCCL's own ten minutes may be too
+short. That a rank is gone shows at once, by the broken connection."""
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -37,13 +43,16 @@ class Run:
 
         on_cpu = not torch.cuda.is_available()
         self.accelerator = accelerate.Accelerator(
-            cpu=on_cpu, mixed_precision=_precision(settings.precision, on_cpu)
+            cpu=on_cpu,
+            mixed_precision=_precision(settings.precision, on_cpu),
+            kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=_LONGEST_WAIT)],
         )
         self.settings, self.place = settings, Place()
         self.device: torch.device = self.accelerator.device
         self.rank: int = self.accelerator.process_index
         self.world: int = self.accelerator.num_processes
         self.model = model.to(self.device)
+        self._spread(model.state_dict().values())  # each rank may have drawn weights of its own
         self._average = Average(model, settings.ema) if settings.ema else None
         optimizer = torch.optim.AdamW(
             model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
@@ -100,19 +109,15 @@ class Run:
 
         return int(broadcast(torch.tensor(number, device=self.device)).item())
 
-    def agree_score(self, score: float) -> float:
-        """Return rank 0's score on all ranks."""
-        if self.world == 1:
-            return score
-        from accelerate.utils import broadcast_object_list
-
-        return float(broadcast_object_list([score])[0])
-
     def level(self) -> None:
         """Give all ranks rank 0's statistics of batch normalisation, where each has its own."""
+        self._spread([*self.model.buffers(), *self.judged.buffers()])
+
+    def _spread(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Put rank 0's values into all ranks' tensors."""
         if self.world > 1:
-            for buffer in (*self.model.buffers(), *self.judged.buffers()):
-                torch.distributed.broadcast(buffer, 0)
+            for tensor in tensors:
+                torch.distributed.broadcast(tensor, 0)
 
     def save(self, path: Path, shaping: State) -> None:
         """Write everything that a later process needs to go on. Every rank calls it."""
@@ -136,14 +141,16 @@ class Run:
             write(path, state)
 
     def resume(self, path: Path, shaping: State) -> None:
-        """Go on from what `save` wrote, where it has.
+        """Go on from what `save` wrote, where it has. Every rank calls it.
 
         Raises:
             CheckpointError: it was begun with other settings.
         """
-        state = read(path, shaping)
+        # Rank 0 wrote it, maybe to a disk that other machines do not see.
+        state = agree(read(path) if self.rank == 0 else None)
         if state is None:
             return
+        check(state, shaping, path.parent)
         self.place = Place(**state["place"])
         self.model.load_state_dict(state["model"])
         if self._average:

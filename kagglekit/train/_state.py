@@ -1,7 +1,6 @@
 """All that a training is made of at one moment, written so that a kill cannot harm it."""
 
 import math
-import os
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from kagglekit.errors import CheckpointError
+from kagglekit.train._replace import replacing
 
 State = dict[str, Any]
 
@@ -50,30 +50,29 @@ class Place:
 
 def write(path: Path, state: State) -> None:
     """Write a state; until it is complete, the one before stays in its place."""
-    beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
+    with replacing(path) as file:
         torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
-def read(path: Path, shaping: State) -> State | None:
-    """Read a state, numbers only: a stranger's file cannot run code.
-
-    Args:
-        path: what `write` was given.
-        shaping: what must be as it was when the training began.
-
-    Returns:
-        The state, or None where there is none.
-
-    Raises:
-        CheckpointError: it was begun with other settings; all are listed.
-    """
+def read(path: Path) -> State | None:
+    """Read what `write` wrote, if there is something; numbers only: no file can run code."""
     if not path.is_file():
         return None
     state: State = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def check(state: State, shaping: State, folder: Path) -> None:
+    """Refuse to go on with other settings than a training began with.
+
+    Args:
+        state: of the training.
+        shaping: what must be as it was when the training began.
+        folder: where the state lies.
+
+    Raises:
+        CheckpointError: settings differ; all are listed.
+    """
     began = state["shaping"]
     problems = [
         f"{name}: {began.get(name)!r} when it began, {shaping[name]!r} now"
@@ -82,11 +81,10 @@ def read(path: Path, shaping: State) -> State | None:
     ]
     if problems:
         raise CheckpointError(
-            f"the training in `{path.parent}` cannot go on with other settings",
+            f"the training in `{folder}` cannot go on with other settings",
             problems=problems,
             hint="give what it began with, or another folder for a training of its own",
         )
-    return state
 
 
 def random_state() -> State:

@@ -18,7 +18,7 @@ import torch.distributed as dist
 from tqdm.auto import tqdm
 
 from kagglekit.errors import DataError
-from kagglekit.inference import Options, predict_prob, share
+from kagglekit.inference import Options, agree, predict_prob, share
 from kagglekit.models import Model, check_distinct
 from kagglekit.models._state import digest
 from kagglekit.slides import open_slide
@@ -100,7 +100,7 @@ def out_of_fold(
 
     Images that are there already, of the same models, options and files, are not predicted again;
     a large one that was begun is gone on with after its last strip. Memory is that of
-    `inference.predict_prob`. Several ranks share the images out.
+    `inference.predict_prob`. Several ranks share out what is left; machines share the folder.
 
     Args:
         models: of each fold, on their device: `models[k]` has not seen the images of fold k.
@@ -154,15 +154,19 @@ def _fill(
     folder.mkdir(parents=True, exist_ok=True)
     told = {name: options[name] for name in _SHAPING if name in options}  # type: ignore[literal-required]
     prints = {id(each): _print(each) for each in models.values()}
+    keys = {}
+    for image, path in images.items():
+        source = [prints[id(models[image])], told, dtype, fingerprint(path)]
+        keys[image] = hashlib.sha256(repr(source).encode()).hexdigest()
+    known = {image: _known(folder, image) or {} for image in images}
+    # Only what is left is shared out: else a rank whose images are there waits for the others.
+    left = agree([image for image in images if known[image].get("key") != keys[image]])
     progress = options.get("progress", True)
-    for image in tqdm(share(images), desc=folder.name, unit="image", disable=not progress):
-        source = [prints[id(models[image])], told, dtype, fingerprint(images[image])]
-        key = hashlib.sha256(repr(source).encode()).hexdigest()
-        known = _known(folder, image)
-        if known is None or known["key"] != key:
-            # Else a kill between the two files could leave new values under the old key.
-            _file(folder, image, ".json").unlink(missing_ok=True)
-            _predict(models[image], images[image], _file(folder, image, ""), dtype, options, key)
+    for image in tqdm(share(left), desc=folder.name, unit="image", disable=not progress):
+        # Else a kill between the two files could leave new values under the old key.
+        _file(folder, image, ".json").unlink(missing_ok=True)
+        stem, key = _file(folder, image, ""), keys[image]
+        _predict(models[image], images[image], stem, dtype, options, key)
     if dist.is_available() and dist.is_initialized():
         dist.barrier()
     return Store(folder, list(images), options.get("exclusive", False))

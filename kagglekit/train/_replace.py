@@ -1,0 +1,21 @@
+"""A file takes another's place when it is whole, so a kill at any moment leaves one of the two."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file beside `path` for writing; at the end it is on the disk and in its place.
+
+    What a kill leaves beside is written over by the next call.
+    """
+    beside = path.with_name(f".{path.name}.part")
+    with beside.open("wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
