@@ -31,4 +31,5 @@ def even(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         light = 255 - light
     low, high = np.percentile(light, (1, 99.9), axis=(0, 1))
     share = (light - low) / np.maximum(high - low, _LEAST)
-    return np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    stretched: npt.NDArray[np.uint8] = np.rint(255 * share.clip(0, 1)).astype(np.uint8)
+    return stretched
