@@ -51,7 +51,7 @@ print(f"{len(index)} tiles of {len(learnt)} images")
 
 # %%
 dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
-sampler = tiles.shuffled(index, SEED)
+sampler = tiles.evenly(index.picture, length=8000, seed=SEED)
 validation = train.Validation(
     comp, {i: labelled[i] for i in valid}, {i: data.truth(i) for i in valid}, {"tta": "flips"}
 )

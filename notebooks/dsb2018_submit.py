@@ -17,12 +17,16 @@ if not found:
 _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from kagglekit import competitions, inference, models, mounts, slides, stain, submission, touching
 
 MIN_AREA = 20  # smaller finds are dust, and each would count as a false nucleus
+EVENED = Path(tempfile.gettempdir(), "evened.npy")
 OPTIONS = {"tta": "flips", "threshold": (0.5, 0.8, 0.4)}  # of nuclei, cores and borders
 
 comp = competitions.load("data-science-bowl-2018")
@@ -35,8 +39,8 @@ model.to("cuda" if torch.cuda.is_available() else "cpu")
 def nuclei(path):
     with slides.open_slide(path) as slide:
         pixels = slide.read(0, slide.shape[0], 0, slide.shape[1])
-    np.save("evened.npy", stain.even(pixels))  # nuclei bright on dark ground, as in training
-    with slides.open_slide("evened.npy") as slide:
+    np.save(EVENED, stain.even(pixels))  # nuclei bright on dark ground, as in training
+    with slides.open_slide(EVENED) as slide:
         mask, core, border = inference.predict_masks(model, slide, **OPTIONS, progress=False)
     return [one for one in touching.grow(core - border, mask) if one.area >= MIN_AREA]
 

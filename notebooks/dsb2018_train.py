@@ -2,8 +2,8 @@
 # # Data Science Bowl 2018: train
 #
 # Train a U-Net to find nuclei and, as planes of their own, their cores and the borders between
-# them, which tell touching nuclei apart. Attach the competition `data-science-bowl-2018` and the dataset that `build_offline.py`
-# made.
+# them, which tell touching nuclei apart. Attach the competition `data-science-bowl-2018` and the
+# dataset that `build_offline.py` made.
 
 # %%
 import glob
@@ -64,10 +64,8 @@ valid = {image_id: paths[image_id] for image_id in list(paths)[::8]}
 
 def picture(image_id):
     slide, nuclei = slides.open_slide(paths[image_id]), truth[image_id]
-    planes = [
-        make(nuclei, slide.shape) for make in (instances.union, touching.cores, tiles.borders)
-    ]
-    return tiles.Picture(slide, planes)
+    targets = (instances.union, touching.cores, tiles.borders)
+    return tiles.Picture(slide, [target(nuclei, slide.shape) for target in targets])
 
 
 pictures = [picture(image_id) for image_id in paths if image_id not in valid]
@@ -82,7 +80,7 @@ def finish(planes):
 
 
 dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
-sampler = tiles.evenly(index.picture, seed=SEED)  # every image counts alike, as in the metric
+sampler = tiles.evenly(index.picture, length=5000, seed=SEED)  # every image alike, as in the metric
 validation = train.Validation(comp, valid, truth, OPTIONS, finish)
 
 

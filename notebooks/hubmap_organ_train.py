@@ -55,7 +55,7 @@ print(f"{len(index)} tiles of {len(learnt)} images")
 # %%
 dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
 organ_of = [organs[i] for i in learnt] * len(SCALES)
-sampler = tiles.evenly([organ_of[n] for n in index.picture], seed=SEED)  # organs count alike
+sampler = tiles.evenly([organ_of[n] for n in index.picture], 4000, SEED)  # organs count alike
 validation = train.Validation(comp, valid, truth, {"tta": "flips"})
 
 
