@@ -247,6 +247,12 @@ def test_settings_are_checked():
     assert str(raised.value) == (
         "lr must be above 0, not 0; schedule must be one of cosine, linear, constant, not 'step'"
     )
+    for wrong in (None, 0):
+        with pytest.raises(ValueError) as raised:
+            Settings(epochs=wrong)
+        assert str(raised.value) == (
+            f"epochs must be at least 1, or None where hours are given, not {wrong}"
+        )
 
 
 def test_validation_needs_truth(tmp_path):
