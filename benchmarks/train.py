@@ -68,20 +68,22 @@ class Arrays(Dataset[Any]):
 
 
 def make(folder: Path, side: int) -> None:
-    """Draw a slide of noise with a chequered mask; write it in each contestant's form."""
+    """Draw a slide of noise with a mask of discs; write it in each contestant's form."""
     pixels = np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)
     np.save(folder / "slide.npy", pixels)
-    tiles.store({"slide": folder / "slide.npy"}, chequers, folder / "store", SCALE, progress=False)
+    tiles.store({"slide": folder / "slide.npy"}, discs, folder / "store", SCALE, progress=False)
     picture = tiles.open_store(folder / "store", ["slide"])[0]
     for i, (image, planes) in enumerate(zip(*cut(picture), strict=True)):
         cv2.imwrite(str(folder / f"{i}.png"), image)
         cv2.imwrite(str(folder / f"{i}_mask.png"), planes[0])
 
 
-def chequers(name: str, slide: Any) -> list[RLE]:
-    """Return the mask."""
-    y, x = (np.arange(side) // 200 % 2 for side in slide.shape)
-    return [RLE.from_mask((y[:, None] ^ x).astype(np.uint8))]
+def discs(name: str, slide: Any) -> list[RLE]:
+    """Return a mask of discs, of the size and as far apart as glomeruli are."""
+    (height, width), apart, radius = slide.shape, 1500, 180
+    y, x = np.arange(apart) - apart // 2, np.arange(width) % apart - apart // 2
+    row = ((y[:, None] ** 2 + x**2) < radius**2).astype(np.uint8)
+    return [RLE.from_mask(np.tile(row, (-(-height // apart), 1))[:height])]
 
 
 def cut(picture: tiles.Picture) -> tuple[np.ndarray, np.ndarray]:
