@@ -13,8 +13,9 @@ MOST = 100
 """How many `used` leaves open."""
 
 _owners: dict[tuple[int, Hashable], dict[Any, Any]] = {}  # those used longest ago first
-# A child must not close what its parent reads from: it leaves that alone, and counts its own.
-os.register_at_fork(after_in_child=_owners.clear)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    # A child must not close what its parent reads from: it leaves that alone, and counts its own.
+    os.register_at_fork(after_in_child=_owners.clear)
 
 
 def used(held: dict[Any, Any], key: Hashable) -> None:

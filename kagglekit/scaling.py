@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kagglekit import speed
 
-_COST = 0.4  # nanoseconds a byte: averaging with OpenCV
+_COST = 0.4  # nanoseconds a value: averaging bytes with OpenCV
 _NARROW = range(3, 17)  # scales at which a cell's sum fits 16 bits; OpenCV is as fast at 2
 
 
@@ -45,13 +45,13 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     return small.reshape(size[1], size[0], channels)
 
 
-def expect_pixels(bytes_: int) -> None:
+def expect_pixels(values: int) -> None:
     """Say how much is going to be averaged in all, so that fast loops are used from the start.
 
     Args:
-        bytes_: of all pixels together.
+        values: pixels times channels.
 
     Example:
         >>> expect_pixels(2_000)
     """
-    speed.expect("average", _COST * bytes_)
+    speed.expect("average", _COST * values)

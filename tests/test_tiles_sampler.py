@@ -106,3 +106,26 @@ def test_folds_that_cannot_be_are_refused():
         tiles.folds(["a", "b", "a"], 3)
     with pytest.raises(ValueError, match=r"^amounts for 1 images, groups for 2$"):
         tiles.folds(["a", "b"], 2, np.ones(1))
+
+
+def test_evenly_draws_each_label_as_often_as_another():
+    labels = np.array(["kidney"] * 90 + ["lung"] * 9 + ["spleen"])
+    sampler = tiles.evenly(labels, length=30, seed=1)
+    drawn = labels[[draw.tile for draw in sampler]]
+    assert {name: int((drawn == name).sum()) for name in set(labels)} == {
+        "kidney": 10, "lung": 10, "spleen": 10,
+    }  # fmt: skip
+    first = sampler.order()
+    sampler.set_epoch(1)
+    assert sorted(labels[first]) == sorted(labels[sampler.order()])
+    assert (first != sampler.order()).any()
+    assert len(tiles.evenly(labels)) == 100
+
+
+@pytest.mark.parametrize(("labels", "length"), [([], 3), (["lung"], 0)])
+def test_evenly_needs_tiles_and_draws(labels, length):
+    with pytest.raises(ValueError) as raised:
+        tiles.evenly(labels, length)
+    assert str(raised.value) == (
+        f"{len(labels)} tiles, length={length}: expected at least one of each"
+    )
