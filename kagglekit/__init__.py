@@ -23,6 +23,7 @@ __all__ = [
     "mounts",
     "offline",
     "plots",
+    "rasters",
     "regions",
     "rehearsal",
     "rle",

@@ -1,6 +1,5 @@
 """Images and masks as files: how large they are, and what is foreground in them."""
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from kagglekit.competitions import header
 from kagglekit.errors import DataError
+from kagglekit.rasters import open_raster
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -58,12 +58,10 @@ def _array(path: Path) -> NDArray[Any]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    import rasterio
+    from rasterio.errors import RasterioIOError
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(path) as image:
-                yield image
-    except rasterio.errors.RasterioIOError as error:
+        with open_raster(path) as image:
+            yield image
+    except RasterioIOError as error:
         raise DataError(f"`{path}` cannot be opened as an image: {error}") from error

@@ -9,7 +9,6 @@ import logging
 import os
 import re
 import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,9 @@ from typing import Any
 import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config, set_gdal_config
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
+
+from kagglekit.rasters import open_raster
 
 # What rasterio and NumPy raise for a file that is damaged. SystemError is rasterio's "Unknown GDAL
 # Error", ValueError comes from numbers in the file that make no sense, IndexError from a palette
@@ -35,16 +36,13 @@ FAILURES = (
 _CACHE = "GDAL_CACHEMAX"
 _OPTIONS = {"GTiff": {"NUM_THREADS": "1", "GEOREF_SOURCES": "NONE"}}
 _DAMAGE = re.compile(r"\w+Decode\w*:|Corrupt JPEG|Premature end|Inconsistent progression")
-_filters = threading.Lock()  # Python's warning filters belong to the whole process
 _here = threading.local()
 
 
 def open_dataset(name: str, driver: str) -> Any:
     """Open one dataset with one driver, without a look at its neighbours in the folder."""
-    with _filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
-            return rasterio.open(name, driver=driver, sharing=False, **_OPTIONS.get(driver, {}))
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        return open_raster(name, driver=driver, sharing=False, **_OPTIONS.get(driver, {}))
 
 
 def cause(error: BaseException) -> str:
@@ -163,8 +161,6 @@ cache_limit = CacheLimit()
 
 def _after_fork() -> None:
     """Start afresh in a child: another thread of its parent may have held a lock."""
-    global _filters
-    _filters = threading.Lock()
     cache_limit.__init__()  # type: ignore[misc]
 
 

@@ -1,7 +1,6 @@
 """Images and masks, written as the files that a competition has."""
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from kagglekit.competitions import template
 from kagglekit.competitions.fake.kidney import write_slide
 from kagglekit.competitions.fake.pictures import Mask, Picture
 from kagglekit.competitions.profile import Profile
+from kagglekit.rasters import open_raster
 
 
 def write_image(comp: Profile, path: Path, picture: Picture, layout: str) -> None:
@@ -78,12 +78,8 @@ def _write(path: Path, pixels: NDArray[Any], layout: str) -> None:
 
 
 def _write_gif(path: Path, grey: NDArray[np.uint8]) -> None:
-    import rasterio
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        height, width = grey.shape
-        with rasterio.open(
-            path, "w", driver="GIF", height=height, width=width, count=1, dtype="uint8"
-        ) as file:
-            file.write(grey, 1)
+    height, width = grey.shape
+    with open_raster(
+        path, "w", driver="GIF", height=height, width=width, count=1, dtype="uint8"
+    ) as file:
+        file.write(grey, 1)

@@ -1,6 +1,5 @@
 """The tree of hubmap-kidney-segmentation, with drawn slides."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +16,7 @@ from kagglekit.competitions.fake.tree import (
     write_tables,
 )
 from kagglekit.competitions.profile import Profile
+from kagglekit.rasters import open_raster
 from kagglekit.rle import RLE
 
 SIZE = (1300, 1600)
@@ -67,7 +67,6 @@ def write_slide(path: Path, rgb: NDArray[np.uint8], layout: str) -> None:
         layout: "tiled" for LZW tiles of 256 pixels, "striped" for uncompressed strips, "planar"
             for an array of (1, 1, 3, height, width), which rasterio sees as three subdatasets.
     """
-    import rasterio
     import tifffile
 
     height, width = rgb.shape[:2]
@@ -76,21 +75,19 @@ def write_slide(path: Path, rgb: NDArray[np.uint8], layout: str) -> None:
     elif layout == "striped":
         tifffile.imwrite(path, rgb, photometric="rgb", rowsperstrip=16)
     else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-            with rasterio.open(
-                path,
-                "w",
-                driver="GTiff",
-                width=width,
-                height=height,
-                count=3,
-                dtype="uint8",
-                photometric="RGB",
-                tiled=True,
-                blockxsize=256,
-                blockysize=256,
-                compress="LZW",
-                interleave="pixel",
-            ) as file:
-                file.write(rgb.transpose(2, 0, 1))
+        with open_raster(
+            path,
+            "w",
+            driver="GTiff",
+            width=width,
+            height=height,
+            count=3,
+            dtype="uint8",
+            photometric="RGB",
+            tiled=True,
+            blockxsize=256,
+            blockysize=256,
+            compress="LZW",
+            interleave="pixel",
+        ) as file:
+            file.write(rgb.transpose(2, 0, 1))
