@@ -9,10 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kagglekit import speed
-
-_COST = 0.4  # nanoseconds a value: averaging bytes with OpenCV
-_NARROW = range(3, 17)  # scales at which a cell's sum fits 16 bits; OpenCV is as fast at 2
+_SUMS_FIT = range(3, 17)  # scales at which a cell of bytes adds up to 16 bits; OpenCV is fast at 2
+_IN_CACHE = 1 << 19  # bytes averaged at a time
 
 
 def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
@@ -35,23 +33,37 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     if any(missing):
         pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
     size = (pixels.shape[1] // scale, pixels.shape[0] // scale)  # OpenCV wants (w, h)
-    if pixels.dtype == np.uint8 and scale in _NARROW and pixels.flags.c_contiguous:
-        average = speed.compiled("average", _COST * pixels.size)
-        if average is not None:
-            small = np.empty((size[1], size[0], channels), np.uint8)
-            average(pixels.reshape(len(pixels), -1), small.reshape(len(small), -1), scale, channels)
-            return small
+    if pixels.dtype == np.uint8 and scale in _SUMS_FIT:
+        return _averaged(pixels, scale)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return small.reshape(size[1], size[0], channels)
 
 
-def expect_pixels(values: int) -> None:
-    """Say how much is going to be averaged in all, so that fast loops are used from the start.
+def _averaged(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[np.uint8]:
+    """Average whole cells of bytes: what OpenCV does, to the last bit, in less time."""
+    height, width, channels = pixels.shape[0] // scale, pixels.shape[1] // scale, pixels.shape[2]
+    means = np.empty((height, width, channels), np.uint8)
+    at_once = max(1, _IN_CACHE // (scale * pixels.shape[1] * channels))
+    for y in range(0, height, at_once):
+        cells = pixels[y * scale : (y + at_once) * scale]
+        sums = _sums(cells.reshape(len(cells) // scale, scale, -1), scale, channels)
+        # Halves are rounded to the even neighbour.
+        means[y : y + at_once] = cv2.convertScaleAbs(sums, alpha=1 / scale**2).reshape(sums.shape)
+    return means
 
-    Args:
-        values: pixels times channels.
 
-    Example:
-        >>> expect_pixels(2_000)
+def _sums(rows: npt.NDArray[Any], scale: int, channels: int) -> npt.NDArray[np.uint16]:
+    """Add up cells: of (h, scale, width * channels) bytes make (h, width / scale, channels).
+
+    All sums of `scale` neighbours along a row are made, though one in `scale` is wanted: numbers
+    that lie side by side are added many at a time.
     """
-    speed.expect("average", _COST * values)
+    down = rows[:, 0].astype(np.uint16)
+    for k in range(1, scale):
+        down += rows[:, k]
+    length = down.shape[1] - (scale - 1) * channels
+    along = down[:, :length].copy()
+    for k in range(channels, scale * channels, channels):
+        along += down[:, k : k + length]
+    sums = [along[:, channel :: scale * channels] for channel in range(channels)]
+    return np.stack(sums, axis=2)

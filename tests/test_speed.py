@@ -7,7 +7,6 @@ import pytest
 
 from kagglekit import regions, speed
 from kagglekit.rle import RLE, RLEBuilder, RLEError, use_numba
-from kagglekit.scaling import shrink
 
 
 @pytest.fixture(autouse=True)
@@ -132,21 +131,6 @@ def test_components_are_the_same(connectivity):
         rle = RLE.from_mask(mask)
         plain, fast = both(lambda rle=rle: regions.label(rle, connectivity))
         assert np.array_equal(plain, fast)
-
-
-@pytest.mark.parametrize("scale", range(2, 20))
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-def test_averages_are_the_same(scale, channels):
-    """Halves among them, which are rounded to the even neighbour for most scales."""
-    rng = np.random.default_rng(scale)
-    for shape in ((scale, scale), (7 * scale, 40 * scale), (3 * scale + 1, 67 * scale + 1)):
-        for most in (2, 256):
-            pixels = rng.integers(0, most, (*shape, channels), np.uint8)
-            plain, fast = both(lambda pixels=pixels: shrink(pixels, scale))
-            assert np.array_equal(plain, fast)
-    white = np.full((2 * scale, 3 * scale, channels), 255, np.uint8)
-    for small in both(lambda: shrink(white, scale)):
-        assert (small == 255).all()
 
 
 def test_a_kernel_is_compiled_once_numpy_has_cost_as_much(monkeypatch):

@@ -20,7 +20,7 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kagglekit.scaling import expect_pixels, shrink
+from kagglekit.scaling import shrink
 from kagglekit.slides import Slide
 from kagglekit.tiling import Grid
 
@@ -90,8 +90,6 @@ class Feed:
         self.slide, self.blocks, self.waited = slide, 0, 0.0
         self._scales = sorted({demand.scale for demand in demands})
         self._edges = chunk_edges(slide, axis, self._scales)
-        if self._scales[-1] > 1:
-            expect_pixels(math.prod(slide.shape) * slide.channels)
         self._uses, order = _schedule(self._edges, axis, demands)
         self._order = iter(order)
         self._chunks: dict[Key, Future[dict[int, Pixels]]] = {}

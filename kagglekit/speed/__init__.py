@@ -1,9 +1,9 @@
 """When to compile.
 
-Every loop over pixels and runs exists in NumPy or OpenCV; a few also as a numba kernel with the
-same result. Importing numba and compiling a kernel costs seconds, so a kernel is compiled once the
-plain loop has done that much work in this process: at worst the total is twice the better choice.
-Who knows beforehand how much there will be says so.
+Every loop over pixels and runs exists in NumPy; a few also as a numba kernel with the same result.
+Importing numba and compiling a kernel costs seconds, so a kernel is compiled once the plain loop
+has done that much work in this process: at worst the total is twice the better choice. Who knows
+beforehand how much there will be says so.
 """
 
 from collections.abc import Callable

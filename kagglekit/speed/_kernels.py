@@ -217,32 +217,3 @@ def join_pieces(starts, lengths, line, reach):
         else:  # the root is the component's first piece, and has its number already
             owner[i] = owner[root]
     return owner, count
-
-
-@_kernel
-def _add(sums, numbers):
-    for i in range(len(numbers)):
-        sums[i] = np.uint16(sums[i]) + np.uint16(numbers[i])
-
-
-@_kernel
-def average(rows, small, scale, channels):
-    """Average cells of `scale` x `scale` pixels; each row holds the channels of all its pixels.
-
-    A cell's sum has to fit 16 bits. All sums of `scale` neighbours along a row are made, though one
-    in `scale` is wanted: numbers side by side are added many at a time.
-    """
-    down, sums = np.empty(rows.shape[1], np.uint16), np.empty(rows.shape[1], np.uint16)
-    wanted = sums.reshape(-1, scale * channels)
-    share = np.float32(1 / scale**2)
-    for y in range(small.shape[0]):
-        down[:] = 0
-        for row in range(y * scale, (y + 1) * scale):
-            _add(down, rows[row])
-        sums[:] = down
-        for k in range(channels, scale * channels, channels):
-            _add(sums, down[k:])
-        averages = small[y].reshape(-1, channels)
-        for channel in range(channels):
-            for x in range(len(wanted)):
-                averages[x, channel] = np.uint8(np.rint(np.float32(wanted[x, channel]) * share))
