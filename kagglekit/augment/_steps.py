@@ -88,10 +88,9 @@ def turn(pixels: Pixels, masks: Masks, rng: np.random.Generator) -> tuple[Pixels
     transpose, down, along = (bool(bit) for bit in rng.integers(0, 2, 3))
     if transpose and pixels.shape[0] == pixels.shape[1]:
         pixels, masks = _changed(cv2.transpose, pixels, masks)
-    if down:
-        pixels, masks = pixels[::-1], masks[:, ::-1]
-    if along:
-        pixels, masks = _changed(lambda image: cv2.flip(image, 1), pixels, masks)
+    if down or along:
+        code = -1 if down and along else int(along)  # OpenCV's for both, along, down
+        pixels, masks = _changed(lambda image: cv2.flip(image, code), pixels, masks)
     return pixels, masks
 
 

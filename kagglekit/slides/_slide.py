@@ -4,6 +4,8 @@ import itertools
 import os
 import threading
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -174,10 +176,9 @@ class Slide:
         y0, y1, x0, x1 = rows.start, rows.stop, columns.start, columns.stop
         if y0 == y1 or x0 == x1:
             return np.empty((y1 - y0, x1 - x0, self.channels), self.dtype)
-        self._cache = max(self._cache, self._cache_need(y0, y1, x0, x1))
         key = (os.getpid(), threading.get_ident())
         try:
-            with cache_limit.raised(self._number, self._cache), listening() as heard:
+            with self._watching(y0, y1, x0, x1) as heard:
                 reader = self._readers.get(key)
                 if reader is None:
                     self._forget_ended_threads()
@@ -189,6 +190,16 @@ class Slide:
         if wrong := damage(heard):
             raise self._error(y0, y1, x0, x1, wrong)
         return pixels
+
+    @contextmanager
+    def _watching(self, y0: int, y1: int, x0: int, x1: int) -> Iterator[list[str]]:
+        """Give GDAL's cache the room that a window needs; yield what GDAL warns of meanwhile."""
+        if not self._source.stored_bands:  # it has no part in reading
+            yield []
+            return
+        self._cache = max(self._cache, self._cache_need(y0, y1, x0, x1))
+        with cache_limit.raised(self._number, self._cache), listening() as heard:
+            yield heard
 
     def _cache_need(self, y0: int, y1: int, x0: int, x1: int) -> int:
         """Bytes of cache that let the next window of a grid reuse this one's blocks."""

@@ -41,7 +41,8 @@ class Source(ABC):
         dtype: dtype that is read.
         block: (height, width) of a stored block.
         sequential: whether rows can only be decoded in order from the top.
-        stored_bands: bands that GDAL's cache keeps of each pixel, the unused ones too.
+        stored_bands: bands that GDAL's cache keeps of each pixel, the unused ones too; 0 where GDAL
+            has no part in reading.
         needs: length in bytes that the file must have to be whole; 0 if that is not known.
     """
 
