@@ -29,7 +29,7 @@ from kagglekit import augment, competitions, models, tiles, train
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 120))  # training time
 SCALE, WINDOW, SEED = 4, 128, 0
-STORED = Path("tiles")  # the slides at that scale: 6 GB of the real ones; deleted at the end
+STORED = Path("tiles")  # the slides at that scale; deleted at the end
 GPUS = torch.cuda.device_count()
 WIDTH, BATCH = (64, 32) if GPUS else (8, 8)  # each GPU sees a batch of its own
 RECIPE = models.Recipe("unet", {"width": WIDTH}, scale=SCALE, window=256)

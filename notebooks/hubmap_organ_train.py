@@ -29,7 +29,7 @@ from kagglekit import augment, competitions, models, tiles, train, tune
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 120))  # training time
 SCALE, SCALES, WINDOW, SEED = 4, (3, 4, 5), 128, 0  # the model's scale; those of the tiles
-STORED = Path("tiles")  # the images at those scales: 2 GB of the real ones; deleted at the end
+STORED = Path("tiles")  # the images at those scales; deleted at the end
 GPUS = torch.cuda.device_count()
 WIDTH, BATCH = (64, 32) if GPUS else (8, 8)  # each GPU sees a batch of its own
 RECIPE = models.Recipe("unet", {"width": WIDTH}, scale=SCALE, window=256)

@@ -178,6 +178,33 @@ def test_a_lower_limit_comes_back_with_the_last_slide(tmp_path, no_other_slide, 
         set_gdal_config("GDAL_CACHEMAX", before)
 
 
+def test_a_slide_may_be_collected_in_the_middle_of_another_ones_read(
+    tmp_path, no_other_slide, monkeypatch
+):
+    """As Python may at any step, also while this thread holds the limit's lock."""
+    by_rasterio(tmp_path / "a.tiff", picture((64, 3000)), **RGB)
+    before = get_gdal_config("GDAL_CACHEMAX")
+    set_gdal_config("GDAL_CACHEMAX", 1 << 20)
+    try:
+        lost = [open_slide(tmp_path / "a.tiff")]
+        lost[0].read(0, 9, 0, 9)
+
+        def collect(name):
+            lost.clear()
+            return get_gdal_config(name)
+
+        monkeypatch.setattr("kagglekit.slides._gdal.get_gdal_config", collect)
+        with open_slide(tmp_path / "a.tiff") as slide:
+            reading = threading.Thread(target=slide.read, args=(0, 9, 0, 9), daemon=True)
+            reading.start()
+            reading.join(20)
+            assert not reading.is_alive()
+            assert len(cache_limit._needs) == 1
+        assert get_gdal_config("GDAL_CACHEMAX") == 1 << 20
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)
+
+
 def test_threads_that_read_together_leave_the_limit_as_it_was(tmp_path):
     by_rasterio(tmp_path / "a.tiff", picture((64, 3000)), **RGB)
     before = get_gdal_config("GDAL_CACHEMAX")

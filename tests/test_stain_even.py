@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,3 +44,17 @@ def test_more_or_less_light_makes_no_difference(offset, gain):
     brighter = (pixels.astype(int) * gain + offset).astype(np.uint8)
     if np.median(brighter) <= 127:
         assert (stain.even(brighter) == stain.even(pixels)).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        (np.zeros((8, 8, 3), np.float32), "pixels (8, 8, 3) float32: expected (h, w, C) uint8"),
+        (np.zeros((8, 8), np.uint8), "pixels (8, 8) uint8: expected (h, w, C) uint8"),
+        (np.zeros((0, 8, 3), np.uint8), "pixels (0, 8, 3) uint8: expected (h, w, C) uint8"),
+    ],
+)
+def test_other_pixels_are_refused(pixels, told):
+    with pytest.raises(ValueError) as raised:
+        stain.even(pixels)
+    assert str(raised.value) == told

@@ -122,6 +122,12 @@ def test_evenly_draws_each_label_as_often_as_another():
     assert len(tiles.evenly(labels)) == 100
 
 
+def test_evenly_wants_one_label_for_each_tile():
+    with pytest.raises(ValueError) as raised:
+        tiles.evenly(np.zeros((5, 4)))
+    assert str(raised.value) == "labels (5, 4): expected one for each tile"
+
+
 @pytest.mark.parametrize(("labels", "length"), [([], 3), (["lung"], 0)])
 def test_evenly_needs_tiles_and_draws(labels, length):
     with pytest.raises(ValueError) as raised:

@@ -197,6 +197,64 @@ def test_a_training_by_the_clock_that_was_stopped_has_only_the_rest_left(
     assert 100 < result.history[-1]["seconds"] < 125
 
 
+@pytest.fixture
+def costs(monkeypatch):
+    """A step takes a second, a validation twenty; returns how many validations there were."""
+    now, judged = [0.0], []
+    step, score = _fit.Run.step, Validation.score
+
+    def timed_step(run, *arguments):
+        now[0] += 1
+        step(run, *arguments)
+
+    def timed_score(valid, model):
+        now[0] += 20
+        judged.append(model)
+        return score(valid, model)
+
+    monkeypatch.setattr(_fit.Run, "step", timed_step)
+    monkeypatch.setattr(Validation, "score", timed_score)
+    monkeypatch.setattr(_fit, "Clock", lambda hours, every: Clock(hours, every, lambda: now[0]))
+    return judged
+
+
+def test_no_epoch_begins_whose_validation_would_end_too_late(tmp_path, costs):
+    # Three epochs of three steps end at 69; one more validation would end at 90 or later.
+    result = fit(tmp_path / "run", replace(SETTINGS, epochs=None, hours=81 / 3600))
+    assert result.is_finished
+    assert [row["seconds"] for row in result.history] == [3, 26, 49]  # validated behind
+
+
+def test_a_kill_in_the_last_validation_costs_that_alone(tmp_path, costs, monkeypatch):
+    timed, score = replace(SETTINGS, epochs=None, hours=40 / 3600), Validation.score
+
+    def stopped(valid, model):
+        if costs:
+            raise KeyboardInterrupt
+        return score(valid, model)
+
+    monkeypatch.setattr(Validation, "score", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tmp_path / "run", timed)
+    monkeypatch.setattr(Validation, "score", score)
+    result = fit(tmp_path / "run", timed)
+    assert result.is_finished
+    assert [row["epoch"] for row in result.history] == [1, 2]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no state at all"])
+def test_a_damaged_state(content, tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "state.pt").write_bytes(content)
+    with pytest.raises(CheckpointError) as raised:
+        fit(folder)
+    assert str(raised.value) == (
+        f"`{folder / 'state.pt'}` is damaged, or no state of a training\n"
+        "hint: copy it again from where the training wrote it, or delete it to begin anew"
+    )
+
+
 def test_patience(tmp_path):
     still = replace(SETTINGS, epochs=9, lr=1e-12, patience=2)
     result = fit(tmp_path / "run", still)

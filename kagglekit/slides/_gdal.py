@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -109,6 +110,7 @@ class CacheLimit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._needs: dict[int, int] = {}
+        self._gone: deque[int] = deque()  # slides that `_needs` is still to forget
         self._reads = 0
         self._ours = 0
         self._before = 0
@@ -125,13 +127,26 @@ class CacheLimit:
         finally:
             with self._lock:
                 self._leave()
+            self._forget()
 
     def release(self, who: int) -> None:
-        """Forget a slide."""
-        with self._lock:
-            self._needs.pop(who, None)
-            if not self._needs and self._kept:
-                self._restore()
+        """Forget a slide; never waits.
+
+        Python calls it where it happens to collect garbage, which may be in a thread that holds the
+        lock: then whoever holds it forgets the slide when done.
+        """
+        self._gone.append(who)
+        self._forget()
+
+    def _forget(self) -> None:
+        while self._gone and self._lock.acquire(blocking=False):
+            try:
+                while self._gone:
+                    self._needs.pop(self._gone.popleft(), None)
+                if not self._needs and self._kept:
+                    self._restore()
+            finally:
+                self._lock.release()
 
     def _enter(self) -> None:
         current = get_gdal_config(_CACHE)

@@ -20,12 +20,17 @@ def even(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     Returns:
         (h, w, C) uint8.
 
+    Raises:
+        ValueError: the pixels are not of that shape and dtype, or there are none.
+
     Example:
         >>> bright_field = np.full((20, 20, 1), 200, np.uint8)
         >>> bright_field[5:10, 5:10] = 60
         >>> np.unique(even(bright_field)).tolist()
         [0, 255]
     """
+    if pixels.ndim != 3 or pixels.dtype != np.uint8 or not pixels.size:
+        raise ValueError(f"pixels {pixels.shape} {pixels.dtype}: expected (h, w, C) uint8")
     light = pixels.astype(np.float32)
     if np.median(light) > 127:
         light = 255 - light

@@ -136,7 +136,7 @@ def evenly(labels: npt.ArrayLike, length: int | None = None, seed: int = 0) -> T
         seed: of the order.
 
     Raises:
-        ValueError: there is no tile, or `length` is below 1.
+        ValueError: there is no tile, `length` is below 1, or labels are not one for each tile.
 
     Example:
         >>> sampler = evenly(["lung", "lung", "lung", "spleen"], length=6)
@@ -147,6 +147,8 @@ def evenly(labels: npt.ArrayLike, length: int | None = None, seed: int = 0) -> T
     length = len(labels) if length is None else length
     if not len(labels) or length < 1:
         raise ValueError(f"{len(labels)} tiles, length={length}: expected at least one of each")
+    if labels.ndim != 1:
+        raise ValueError(f"labels {labels.shape}: expected one for each tile")
     groups = [np.flatnonzero(labels == each) for each in np.unique(labels)]
     return TileSampler(groups, _split(length, len(groups)), seed)
 

@@ -146,7 +146,7 @@ class _Loop:
             is_whole = self._train_epoch()
             if is_whole or epochs is None:
                 with self.clock.pause():
-                    self._end_epoch(is_last=not is_whole)
+                    self._end_epoch()
         if run.rank == 0 and not place.history:
             models.save(run.judged, self.best)  # better than nothing
         self.bar.close()
@@ -205,7 +205,7 @@ class _Loop:
         todo = _STOP if self.clock.is_over() else _SAVE if self.clock.wants_save() else _GO
         return self.run.agree(todo)
 
-    def _end_epoch(self, *, is_last: bool) -> None:
+    def _end_epoch(self) -> None:
         """Judge the epoch, and keep its model if it is the best."""
         run, place = self.run, self.run.place
         run.level()
@@ -222,7 +222,7 @@ class _Loop:
             models.save(run.judged, self.best)
         place.history.append(row)
         place.epoch, place.start = place.epoch + 1, 0
-        if is_last:
+        if self.settings.epochs is None and self._todo() == _STOP:
             place.hours = self.settings.hours or 0
         run.sums.zero_()
         if run.rank == 0:

@@ -1,6 +1,7 @@
 """All that a training is made of at one moment, written so that a kill cannot harm it."""
 
 import math
+import pickle
 import random
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,10 +56,21 @@ def write(path: Path, state: State) -> None:
 
 
 def read(path: Path) -> State | None:
-    """Read what `write` wrote, if there is something; numbers only: no file can run code."""
+    """Read what `write` wrote, if there is something; numbers only: no file can run code.
+
+    Raises:
+        CheckpointError: the file is damaged, or no state of a training.
+    """
     if not path.is_file():
         return None
-    state: State = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: State = torch.load(path, map_location="cpu", weights_only=True)
+    except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        # torch's own text recommends to load the file without protection.
+        raise CheckpointError(
+            f"`{path}` is damaged, or no state of a training",
+            hint="copy it again from where the training wrote it, or delete it to begin anew",
+        ) from error
     return state
 
 
