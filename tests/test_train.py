@@ -195,6 +195,7 @@ def test_a_training_by_the_clock_that_was_stopped_has_only_the_rest_left(
     result = fit(tmp_path / "run", timed)
     assert result.is_finished
     assert 100 < result.history[-1]["seconds"] < 125
+    assert result.history[-1]["lr"] < 0.05 * SETTINGS.lr
 
 
 @pytest.fixture
