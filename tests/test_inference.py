@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -378,6 +379,38 @@ def test_exclusive_planes_share_no_pixel_and_the_likeliest_wins(slide_of):
     assert (alone[0] | alone[1] | alone[2]) == union
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_planes_are_chosen_and_cut_twice(slide_of, scale, exclusive):
+    slide = slide_of(smooth_picture((100, 130)))
+    model = identity(planes=3, scale=scale)
+    options = {"exclusive": exclusive, "progress": False}
+    low, high = (predict_masks(model, slide, threshold=cut, **options) for cut in (0.3, 0.6))
+    cuts, planes = (0.6, 0.3, 0.3), (2, 0, 2)
+    assert predict_masks(model, slide, planes=planes, threshold=cuts, **options) == [
+        high[2],
+        low[0],
+        low[2],
+    ]
+    assert high[2] != low[2]
+    assert predict_mask(model, slide, planes=[1], threshold=0.3, **options) == low[1]
+    seeded = predict_masks(
+        model, slide, planes=planes, threshold=0.3, high_threshold=cuts, **options
+    )
+    assert seeded == [
+        predict_masks(model, slide, threshold=0.3, high_threshold=cut, **options)[plane]
+        for cut, plane in zip(cuts, planes, strict=True)
+    ]
+
+
+def test_a_chosen_plane_keeps_its_own_threshold(slide_of):
+    slide = slide_of(smooth_picture((100, 130)))
+    model = identity(planes=2)
+    model.recipe = replace(model.recipe, threshold=(0.3, 0.6))
+    both = predict_masks(model, slide, progress=False)
+    assert predict_masks(model, slide, planes=[1, 0], progress=False) == both[::-1]
+
+
 def test_background_is_skipped_and_counted(slide_of):
     pixels = np.full((256, 320, 3), 244, np.uint8)
     pixels[70:120, 70:120] = (190, 90, 150)
@@ -478,7 +511,7 @@ def refusals():
         "thresholds": (
             small_unet(),
             {"threshold": [0.1, 0.2]},
-            "threshold=[0.1, 0.2] must be one number or one for each of 1 planes",
+            "threshold=[0.1, 0.2] must be one number or one for each of 1 masks",
         ),
         "batch": (small_unet(), {"batch_size": 0}, "batch_size=0 must be at least 1"),
         "training": (
@@ -496,7 +529,17 @@ def refusals():
         "planes": (
             identity(planes=2),
             {},
-            "the models have 2 output planes; use predict_masks",
+            "this makes 2 masks; use predict_masks, or planes=[0]",
+        ),
+        "no such plane": (
+            identity(planes=2),
+            {"planes": [0, 2]},
+            "planes=[0, 2] must be at least one of 0 to 1, which is what the models have",
+        ),
+        "no planes": (
+            identity(planes=2),
+            {"planes": []},
+            "planes=[] must be at least one of 0 to 1, which is what the models have",
         ),
     }
 

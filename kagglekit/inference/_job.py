@@ -32,10 +32,12 @@ class Options(TypedDict, total=False):
         weights: how much each model counts; by default all alike.
         mean: average "prob" (default) or "logit" over models and views, or take the "geometric"
             mean of probabilities.
-        threshold: foreground is where prob > threshold; one for all planes or one each. By default
+        planes: which of the models' planes, counted from 0, each mask is cut from; by default each
+            once. (0, 0, 1) with threshold=(0.5, 0.9, 0.5) cuts the first plane twice.
+        threshold: foreground is where prob > threshold; one for all masks or one each. By default
             the first recipe's.
         high_threshold: keep only the components of a mask with a pixel above this one, too
-            (a double threshold); one for all planes or one each.
+            (a double threshold); one for all masks or one each.
         exclusive: a pixel belongs only to the plane with the highest probability there.
         skip_background: leave out windows that show nothing but empty glass or black.
         batch_size: windows at once. By default 8 on a GPU and 1 on a CPU, where larger batches are
@@ -53,6 +55,7 @@ class Options(TypedDict, total=False):
     tta: str
     weights: Sequence[float]
     mean: Mean
+    planes: Sequence[int]
     threshold: float | Sequence[float]
     high_threshold: float | Sequence[float]
     exclusive: bool
@@ -90,8 +93,9 @@ class Job:
         members: the models, grouped by windows.
         axis: along which the sweep goes: 0 down the image, 1 to the right.
         classes: planes of the probability map.
-        thresholds: one per plane.
-        high_thresholds: one per plane, or none.
+        planes: of each mask, which it is cut from.
+        thresholds: one per mask.
+        high_thresholds: one per mask, or none.
         device: of the models.
         views: how each window is looked at.
         threads: how many decode at a time.
@@ -103,6 +107,7 @@ class Job:
     members: tuple[Member, ...]
     axis: Literal[0, 1]
     classes: int
+    planes: tuple[int, ...]
     thresholds: tuple[float, ...]
     high_thresholds: tuple[float, ...]
     device: torch.device
@@ -130,10 +135,8 @@ class Job:
 
     @property
     def decision(self) -> Decision:
-        """The masks to make: one per plane, and behind them those of the high thresholds."""
-        planes = tuple(range(self.classes))
-        if self.high_thresholds:
-            planes += planes
+        """The masks to make, and behind them those of the high thresholds."""
+        planes = self.planes * 2 if self.high_thresholds else self.planes
         return Decision(planes, self.thresholds + self.high_thresholds, self.exclusive)
 
 
@@ -163,17 +166,19 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         batch_size = 8 if device.type == "cuda" else 1
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
+    planes = _planes(options, recipe.classes)
     high = options.get("high_threshold")
-    thresholds = options.get("threshold", recipe.thresholds)
+    thresholds = options.get("threshold", [recipe.thresholds[plane] for plane in planes])
     return Job(
         slide=slide,
         members=members,
         axis=_axis(slide),
         classes=recipe.classes,
-        thresholds=_one_each(thresholds, recipe.classes, "threshold", "planes"),
+        planes=planes,
+        thresholds=_one_each(thresholds, len(planes), "threshold", "masks"),
         high_thresholds=()
         if high is None
-        else _one_each(high, recipe.classes, "high_threshold", "planes"),
+        else _one_each(high, len(planes), "high_threshold", "masks"),
         device=device,
         views=views(options.get("tta", "none")),
         threads=_threads(),
@@ -249,6 +254,16 @@ def _one_each(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...
             f"{name}={list(value)} must be one number or one for each of {count} {of_what}"
         )
     return tuple(value)
+
+
+def _planes(options: Options, classes: int) -> tuple[int, ...]:
+    planes = tuple(options.get("planes", range(classes)))
+    if not planes or not all(plane in range(classes) for plane in planes):
+        raise ValueError(
+            f"planes={list(planes)} must be at least one of 0 to {classes - 1}, which is what the "
+            "models have"
+        )
+    return planes
 
 
 def _device(models: Sequence[Model]) -> torch.device:

@@ -25,7 +25,8 @@ class Prediction:
     """What was predicted.
 
     Attributes:
-        masks: one per plane, at the slide's full resolution, order "F".
+        masks: one per plane, or as the option `planes` says, at the slide's full resolution, order
+            "F".
         stats: what it took.
     """
 
@@ -34,7 +35,7 @@ class Prediction:
 
 
 def predict_mask(models: Model | Sequence[Model], slide: Slide, **options: Unpack[Options]) -> RLE:
-    """Predict the mask of a slide of any size with models of one output plane.
+    """Predict the mask of a slide of any size: of models' one plane, or of `planes=[which]`.
 
     Args, raises: as `predict`.
 
@@ -47,8 +48,8 @@ def predict_mask(models: Model | Sequence[Model], slide: Slide, **options: Unpac
         ...     mask = predict_mask(model, slide, tta="flips")
     """
     job = make_job(models, slide, options)
-    if job.classes != 1:
-        raise ValueError(f"the models have {job.classes} output planes; use predict_masks")
+    if len(job.planes) != 1:
+        raise ValueError(f"this makes {len(job.planes)} masks; use predict_masks, or planes=[0]")
     [mask] = _predict(job, options).masks
     return mask
 
@@ -56,7 +57,7 @@ def predict_mask(models: Model | Sequence[Model], slide: Slide, **options: Unpac
 def predict_masks(
     models: Model | Sequence[Model], slide: Slide, **options: Unpack[Options]
 ) -> list[RLE]:
-    """Predict one mask per output plane. Args, raises: as `predict`."""
+    """Predict one mask per output plane, or as `planes` says. Args, raises: as `predict`."""
     return predict(models, slide, **options).masks
 
 
@@ -133,7 +134,8 @@ def masks_of(job: Job, parts: list[Part]) -> list[RLE]:
     masks = assemble(parts, job.slide.shape)
     if not job.high_thresholds:
         return masks
-    pairs = zip(masks[: job.classes], masks[job.classes :], strict=True)
+    count = len(job.planes)
+    pairs = zip(masks[:count], masks[count:], strict=True)
     return [keep_seeded(mask, seeds) for mask, seeds in pairs]
 
 
