@@ -27,7 +27,8 @@ from kagglekit import competitions, inference, models, mounts, slides, stain, su
 
 MIN_AREA = 20  # smaller finds are dust, and each would count as a false nucleus
 EVENED = Path(tempfile.gettempdir(), "evened.npy")
-OPTIONS = {"tta": "flips", "threshold": (0.5, 0.8, 0.4)}  # of nuclei, cores and borders
+CUTS = {"planes": (0, 1, 2, 0), "threshold": (0.5, 0.8, 0.4, 0.9)}  # as in training
+OPTIONS = {"tta": "flips", **CUTS}
 
 comp = competitions.load("data-science-bowl-2018")
 data = comp.find_data()
@@ -41,8 +42,10 @@ def nuclei(path):
         pixels = slide.read(0, slide.shape[0], 0, slide.shape[1])
     np.save(EVENED, stain.even(pixels))  # nuclei bright on dark ground, as in training
     with slides.open_slide(EVENED) as slide:
-        mask, core, border = inference.predict_masks(model, slide, **OPTIONS, progress=False)
-    return [one for one in touching.grow(core - border, mask) if one.area >= MIN_AREA]
+        planes = inference.predict_masks(model, slide, **OPTIONS, progress=False)
+    mask, core, border, sure = planes
+    nuclei = [one for one in touching.grow(core - border, mask) if one.area >= MIN_AREA]
+    return [one for one in nuclei if 2 * (one & sure).area >= one.area]  # doubtful ones cost more
 
 
 # %%

@@ -40,7 +40,8 @@ from kagglekit import (
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 60))  # training time
 WINDOW, MIN_AREA, SEED = 128, 20, 0
-OPTIONS = {"tta": "flips", "threshold": (0.5, 0.8, 0.4)}  # of nuclei, cores and borders
+CUTS = {"planes": (0, 1, 2, 0), "threshold": (0.5, 0.8, 0.4, 0.9)}  # see `finish`
+OPTIONS = {"tta": "flips", **CUTS}
 EVENED = Path("evened")  # the images, all nuclei bright on dark ground; deleted at the end
 GPUS = torch.cuda.device_count()
 WIDTH, BATCH = (64, 32) if GPUS else (12, 8)  # each GPU sees a batch of its own
@@ -75,8 +76,9 @@ print(f"{len(index)} tiles of {len(pictures)} images")
 
 # %%
 def finish(planes):
-    mask, core, border = planes
-    return [one for one in touching.grow(core - border, mask) if one.area >= MIN_AREA]
+    mask, core, border, sure = planes
+    nuclei = [one for one in touching.grow(core - border, mask) if one.area >= MIN_AREA]
+    return [one for one in nuclei if 2 * (one & sure).area >= one.area]  # doubtful ones cost more
 
 
 dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
