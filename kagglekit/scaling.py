@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 _SUMS_FIT = range(3, 17)  # scales at which a cell of bytes adds up to 16 bits; OpenCV is fast at 2
-_IN_CACHE = 1 << 19  # bytes averaged at a time
+_IN_CACHE = 1 << 18  # bytes averaged at a time
+_EVEN_BYTES = np.uint32(0x00FF00FF)
 
 
 def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
@@ -33,37 +34,70 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     if any(missing):
         pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
     size = (pixels.shape[1] // scale, pixels.shape[0] // scale)  # OpenCV wants (w, h)
-    if pixels.dtype == np.uint8 and scale in _SUMS_FIT:
-        return _averaged(pixels, scale)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return small.reshape(size[1], size[0], channels)
 
 
-def _averaged(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[np.uint8]:
-    """Average whole cells of bytes: what OpenCV does, to the last bit, in less time."""
-    height, width, channels = pixels.shape[0] // scale, pixels.shape[1] // scale, pixels.shape[2]
-    means = np.empty((height, width, channels), np.uint8)
-    at_once = max(1, _IN_CACHE // (scale * pixels.shape[1] * channels))
-    for y in range(0, height, at_once):
-        cells = pixels[y * scale : (y + at_once) * scale]
-        sums = _sums(cells.reshape(len(cells) // scale, scale, -1), scale, channels)
-        # Halves are rounded to the even neighbour.
-        means[y : y + at_once] = cv2.convertScaleAbs(sums, alpha=1 / scale**2).reshape(sums.shape)
+def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
+    """Do what `shrink` does, to the last bit, to channels that lie one behind the other.
+
+    Bytes are averaged in less time than by OpenCV, and before they are interleaved.
+
+    Args:
+        planes: (C, h, w), dtypes as for `shrink`; rows are contiguous.
+        scale: likewise.
+
+    Returns:
+        (C, ceil(h/scale), ceil(w/scale)), same dtype.
+
+    Example:
+        >>> shrink_planes(np.array([[[0, 10], [20, 30]]], np.uint8), 2).tolist()
+        [[[15]]]
+    """
+    _, height, width = planes.shape
+    missing = (-height % scale, -width % scale)
+    if any(missing):
+        planes = np.pad(planes, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
+    _, height, width = planes.shape
+    means = np.empty((len(planes), height // scale, width // scale), planes.dtype)
+    if planes.dtype != np.uint8 or scale not in _SUMS_FIT:
+        for plane, small in zip(planes, means, strict=True):
+            cv2.resize(plane, small.shape[::-1], dst=small, interpolation=cv2.INTER_AREA)
+        return means
+    sums = _sums_of_words if scale % 4 == 0 else _sums
+    at_once = max(1, _IN_CACHE // (scale * width))
+    for plane, small in zip(planes, means, strict=True):
+        for y in range(0, len(small), at_once):
+            rows = plane[y * scale : (y + at_once) * scale].reshape(-1, scale, width)
+            # Halves are rounded to the even neighbour.
+            small[y : y + at_once] = cv2.convertScaleAbs(sums(rows, scale), alpha=1 / scale**2)
     return means
 
 
-def _sums(rows: npt.NDArray[Any], scale: int, channels: int) -> npt.NDArray[np.uint16]:
-    """Add up cells: of (h, scale, width * channels) bytes make (h, width / scale, channels).
+def _sums(rows: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint16]:
+    """Add up cells: of (n, scale, w) bytes make (n, w / scale).
 
     All sums of `scale` neighbours along a row are made, though one in `scale` is wanted: numbers
     that lie side by side are added many at a time.
     """
-    down = rows[:, 0].astype(np.uint16)
-    for k in range(1, scale):
-        down += rows[:, k]
-    length = down.shape[1] - (scale - 1) * channels
+    down = rows.sum(axis=1, dtype=np.uint16)
+    length = down.shape[1] - scale + 1
     along = down[:, :length].copy()
-    for k in range(channels, scale * channels, channels):
+    for k in range(1, scale):
         along += down[:, k : k + length]
-    sums = [along[:, channel :: scale * channels] for channel in range(channels)]
-    return np.stack(sums, axis=2)
+    return np.ascontiguousarray(along[:, ::scale])
+
+
+def _sums_of_words(rows: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint16]:
+    """Do the same four bytes at a time, each two of them in a half of a word of their own."""
+    words = rows.view(np.uint32)
+    odd = words >> 8
+    odd &= _EVEN_BYTES
+    pairs = words & _EVEN_BYTES
+    pairs += odd
+    down = pairs.sum(axis=1, dtype=np.uint32)
+    fours = (down & 0xFFFF) + (down >> 16)
+    sums: npt.NDArray[np.uint16] = fours[:, :: scale // 4].astype(np.uint16)
+    for k in range(1, scale // 4):
+        sums += fours[:, k :: scale // 4].astype(np.uint16)
+    return sums

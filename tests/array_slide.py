@@ -7,6 +7,8 @@ import rasterio
 import torch
 import torch.nn.functional as F
 
+from kagglekit.scaling import shrink
+
 TILED = {"tiled": True, "blockxsize": 128, "blockysize": 128}
 
 
@@ -45,6 +47,6 @@ class ArraySlide(SimpleNamespace):
         )  # fmt: skip
 
     def read(self, y0, y1, x0, x1, scale=1):
-        assert scale == 1
         self.reads.append((y0, y1, x0, x1))
-        return self.pixels[y0:y1, x0:x1].copy()
+        pixels = self.pixels[y0:y1, x0:x1].copy()
+        return pixels if scale == 1 else shrink(pixels, scale)

@@ -179,10 +179,10 @@ class Reads:
     def __init__(self, monkeypatch):
         self.boxes, self.threads, read = [], set(), Slide.read
 
-        def noting(slide, *box):
-            self.boxes.append(box)
+        def noting(slide, *box_and_scale):
+            self.boxes.append(box_and_scale[:4])
             self.threads.add(threading.current_thread().name)
-            return read(slide, *box)
+            return read(slide, *box_and_scale)
 
         monkeypatch.setattr(Slide, "read", noting)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kagglekit.scaling import shrink
+from kagglekit.scaling import shrink, shrink_planes
 
 
 @given(st.integers(1, 17), st.integers(1, 17), st.integers(1, 5), st.sampled_from([1, 3, 4]))
@@ -28,21 +28,40 @@ def test_shrink_keeps_the_dtype_and_rounds(dtype):
 
 
 @pytest.mark.parametrize("scale", range(2, 20))
-@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
-def test_bytes_are_averaged_as_opencv_does(scale, channels):
+@pytest.mark.parametrize("channels", [1, 3, 5])
+def test_planes_of_bytes_are_averaged_as_opencv_does(scale, channels):
     """Halves among them, which it rounds to the even neighbour for all scales but 2."""
     rng = np.random.default_rng(scale)
-    for rows, columns in ((1, 1), (7, 40), (1, 67)):
+    for rows, columns in ((1, 1), (7, 40), (1, 67), (300, 210)):
         for most in (2, 256):
-            shape = (rows * scale, columns * scale, channels)
-            pixels = rng.integers(0, most, shape, np.uint8)
-            small = cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA)
-            assert np.array_equal(shrink(pixels, scale), small.reshape(rows, columns, channels))
-    white = np.full((2 * scale, 3 * scale, channels), 255, np.uint8)
-    assert (shrink(white, scale) == 255).all()
+            shape = (channels, rows * scale, columns * scale)
+            planes = rng.integers(0, most, shape, np.uint8)
+            small = [
+                cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA) for plane in planes
+            ]
+            assert np.array_equal(shrink_planes(planes, scale), small)
+    white = np.full((channels, 2 * scale, 3 * scale), 255, np.uint8)
+    assert (shrink_planes(white, scale) == 255).all()
 
 
-def test_a_part_of_a_picture_is_averaged_too():
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-    part = pixels[4:32:2, 3:51:3]
-    assert np.array_equal(shrink(part, 4), shrink(part.copy(), 4))
+@given(
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 9),
+    st.sampled_from([1, 3]),
+    st.sampled_from([np.uint8, np.uint16, np.int16, np.float32, np.float64]),
+)
+def test_planes_are_averaged_as_pixels_are(height, width, scale, channels, dtype):
+    rng = np.random.default_rng(height * 41 + width)
+    pixels = (rng.random((height, width, channels)) * 250).astype(dtype)
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    small = shrink_planes(planes, scale)
+    assert small.dtype == dtype
+    assert np.array_equal(small.transpose(1, 2, 0), shrink(pixels, scale))
+
+
+@pytest.mark.parametrize("scale", [3, 4, 8])
+def test_a_part_of_planes_is_averaged_too(scale):
+    planes = np.random.default_rng(0).integers(0, 256, (3, 40, 60), np.uint8)
+    part = planes[::2, 3:27, 5:53]
+    assert np.array_equal(shrink_planes(part, scale), shrink_planes(part.copy(), scale))

@@ -99,11 +99,11 @@ def test_what_other_threads_warn_of_is_not_heard(tmp_path, monkeypatch):
         reader = source.open()
 
         class Reader:
-            def read(self, *window):
+            def read(self, *window, scale):
                 thread = threading.Thread(target=warn)
                 thread.start()
                 thread.join()
-                return reader.read(*window)
+                return reader.read(*window, scale=scale)
 
         monkeypatch.setattr(type(source), "open", lambda _: Reader())
         assert slide.read(0, 75, 0, 91).shape == (75, 91, 3)
@@ -132,9 +132,9 @@ class Spy:
     def __init__(self, reader, limits):
         self.reader, self.limits = reader, limits
 
-    def read(self, *window):
+    def read(self, *window, scale):
         self.limits.append(get_gdal_config("GDAL_CACHEMAX"))
-        return self.reader.read(*window)
+        return self.reader.read(*window, scale=scale)
 
 
 def spied(slide):

@@ -146,9 +146,9 @@ def windows_read(slide):
     reader, seen = slide._source.open(), []
 
     class Noting:
-        def read(self, *window):
+        def read(self, *window, scale):
             seen.append(window)
-            return reader.read(*window)
+            return reader.read(*window, scale=scale)
 
     slide._readers[os.getpid(), threading.get_ident()] = Noting()
     return seen

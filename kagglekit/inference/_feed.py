@@ -181,6 +181,9 @@ class Feed:
         self._chunks[key] = self._pool.submit(self._decode, y0, y1, x0, x1)
 
     def _decode(self, y0: int, y1: int, x0: int, x1: int) -> dict[int, Pixels]:
+        if len(self._scales) == 1:
+            [scale] = self._scales
+            return {scale: self.slide.read(y0, y1, x0, x1, scale)}
         pixels = self.slide.read(y0, y1, x0, x1)
         return {scale: pixels if scale == 1 else shrink(pixels, scale) for scale in self._scales}
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kagglekit.errors import SlideError
+from kagglekit.scaling import shrink
 from kagglekit.slides._source import Array, Reader, Source
 
 _MOST_CHANNELS = 4
@@ -55,8 +56,9 @@ class _NpyReader:
         )
         self._pixels = np.asarray(mapped)  # a plain array: cutting windows out of it costs less
 
-    def read(self, y0: int, y1: int, x0: int, x1: int) -> Array:
-        return np.array(self._pixels[y0:y1, x0:x1], self._dtype, order="C")
+    def read(self, y0: int, y1: int, x0: int, x1: int, *, scale: int) -> Array:
+        pixels = np.array(self._pixels[y0:y1, x0:x1], self._dtype, order="C")
+        return pixels if scale == 1 else shrink(pixels, scale)
 
 
 def describe_npy(path: Path) -> NpySource:

@@ -162,7 +162,9 @@ class Slide:
     ) -> npt.NDArray[Any]:
         rows = image_lines(y0, y1, self.shape[0], pad)
         columns = image_lines(x0, x1, self.shape[1], pad)
-        pixels = self._full(rows, columns)
+        if rows.is_plain and columns.is_plain:
+            return self._full(rows, columns, scale)
+        pixels = self._full(rows, columns, 1)
         if rows.take is not None:
             pixels = pixels[rows.take]
         if columns.take is not None:
@@ -172,7 +174,7 @@ class Slide:
             pixels = np.pad(pixels, zeros)
         return pixels if scale == 1 else shrink(pixels, scale)
 
-    def _full(self, rows: Lines, columns: Lines) -> Array:
+    def _full(self, rows: Lines, columns: Lines, scale: int) -> Array:
         y0, y1, x0, x1 = rows.start, rows.stop, columns.start, columns.stop
         if y0 == y1 or x0 == x1:
             return np.empty((y1 - y0, x1 - x0, self.channels), self.dtype)
@@ -184,7 +186,7 @@ class Slide:
                     self._forget_ended_threads()
                     reader = self._readers[key] = self._source.open()
                 handles.used(self._readers, key)
-                pixels = reader.read(y0, y1, x0, x1)
+                pixels = reader.read(y0, y1, x0, x1, scale=scale)
         except FAILURES as error:
             raise self._error(y0, y1, x0, x1, cause(error)) from error
         if wrong := damage(heard):

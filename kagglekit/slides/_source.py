@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
+from kagglekit.scaling import shrink, shrink_planes
 from kagglekit.slides._gdal import open_dataset
 
 Array = npt.NDArray[Any]
@@ -25,8 +26,8 @@ _TAIL = 64
 class Reader(Protocol):
     """An open file, used by one thread of one process."""
 
-    def read(self, y0: int, y1: int, x0: int, x1: int) -> Array:
-        """Return rows y0-y1 and columns x0-x1, (y1-y0, x1-x0, channels)."""
+    def read(self, y0: int, y1: int, x0: int, x1: int, *, scale: int) -> Array:
+        """Return rows y0-y1 and columns x0-x1, averaged as `scaling.shrink` does."""
         ...
 
 
@@ -109,16 +110,16 @@ class _GdalReader:
         self._source, self._datasets = source, datasets
         self._scratch: Array = np.empty(0, source.dtype)
 
-    def read(self, y0: int, y1: int, x0: int, x1: int) -> Array:
+    def read(self, y0: int, y1: int, x0: int, x1: int, *, scale: int) -> Array:
         bands = list(self._source.bands)
         window = Window(x0, y0, x1 - x0, y1 - y0)
         planes = self._planes(len(bands) * len(self._datasets), y1 - y0, x1 - x0)
         for i, dataset in enumerate(self._datasets):
             dataset.read(bands, window=window, out=planes[i * len(bands) : (i + 1) * len(bands)])
-        if self._source.lookup is None:
-            return interleave(planes)
-        values: Array = self._source.lookup[planes[0]]
-        return values
+        if self._source.lookup is not None:
+            values: Array = self._source.lookup[planes[0]]
+            return values if scale == 1 else shrink(values, scale)
+        return interleave(planes if scale == 1 else shrink_planes(planes, scale))
 
     def _planes(self, count: int, height: int, width: int) -> Array:
         """Memory for planes, new only where they are returned themselves.

@@ -33,6 +33,11 @@ class Lines:
     before: int = 0
     after: int = 0
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether the lines that are read are the window's, all of them and no others."""
+        return self.take is None and not self.before and not self.after
+
 
 def image_lines(start: int, stop: int, size: int, pad: Pad | None) -> Lines:
     """Say which lines of an image of `size` lines the window lines start-stop show.
