@@ -137,12 +137,9 @@ def predict(model: torch.nn.Module, path: Path, recipe: Plain, shape: tuple[int,
     return [RLE.from_mask(plane > 0.5) for plane in whole.transpose(2, 0, 1)]
 
 
-def run_recipe(recipe: Plain, tree: Path, out: Path, minutes: float) -> None:
-    """Train on a tree and write `submission.csv` into a folder."""
-    comp = competitions.load(recipe.slug)
-    data = comp.find_data(tree)
-    model = train(data, recipe, minutes)
-    with submission.Writer(comp, data, out / "submission.csv") as writer:
+def submit(model: torch.nn.Module, recipe: Plain, data: Data, path: Path) -> None:
+    """Write the plain way's table of a test."""
+    with submission.Writer(data.profile, data, path) as writer:
         for image_id, path in writer.todo():
             masks = predict(model, path, recipe, data.shape(path))
             one = data.rules.rows == "one"
@@ -203,7 +200,9 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"  # of the notebooks
     if given.recipe:
         torch.set_num_threads(1)
-        run_recipe(RECIPES[given.pairs[0]], given.recipe / "tree", given.recipe, given.minutes)
+        recipe = RECIPES[given.pairs[0]]
+        data = competitions.load(recipe.slug).find_data(given.recipe / "tree")
+        submit(train(data, recipe, given.minutes), recipe, data, given.recipe / "submission.csv")
         return
     print(f"{given.minutes:g} minutes of training, {TESTS} test images\n")
     print("| pair | notebooks | plain recipe | all empty |\n|---|---|---|---|")

@@ -17,6 +17,7 @@ if not found:
 _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
+import json
 import tempfile
 from pathlib import Path
 
@@ -27,12 +28,12 @@ from kagglekit import competitions, inference, models, mounts, slides, stain, su
 
 MIN_AREA = 20  # smaller finds are dust, and each would count as a false nucleus
 EVENED = Path(tempfile.gettempdir(), "evened.npy")
-CUTS = {"planes": (0, 1, 2, 0), "threshold": (0.5, 0.8, 0.4, 0.9)}  # as in training
-OPTIONS = {"tta": "flips", **CUTS}
 
 comp = competitions.load("data-science-bowl-2018")
 data = comp.find_data()
-model = models.load(mounts.find_input("dsb2018-train") / "unet.safetensors")
+trained = mounts.find_input("dsb2018-train")
+options = json.loads((trained / "options.json").read_text())  # views, planes and thresholds
+model = models.load(trained / "unet.safetensors")
 model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -42,7 +43,7 @@ def nuclei(path):
         pixels = slide.read(0, slide.shape[0], 0, slide.shape[1])
     np.save(EVENED, stain.even(pixels))  # nuclei bright on dark ground, as in training
     with slides.open_slide(EVENED) as slide:
-        planes = inference.predict_masks(model, slide, **OPTIONS, progress=False)
+        planes = inference.predict_masks(model, slide, **options, progress=False)
     mask, core, border, sure = planes
     nuclei = [one for one in touching.grow(core - border, mask) if one.area >= MIN_AREA]
     return [one for one in nuclei if 2 * (one & sure).area >= one.area]  # doubtful ones cost more

@@ -18,6 +18,7 @@ if not found:
 _ = runpy.run_path(found[0], run_name="__main__")
 
 # %%
+import json
 import shutil
 from pathlib import Path
 
@@ -40,8 +41,7 @@ from kagglekit import (
 
 MINUTES = float(os.environ.get("KAGGLEKIT_MINUTES", 60))  # training time
 WINDOW, MIN_AREA, SEED = 128, 20, 0
-CUTS = {"planes": (0, 1, 2, 0), "threshold": (0.5, 0.8, 0.4, 0.9)}  # see `finish`
-OPTIONS = {"tta": "flips", **CUTS}
+SURE = (0.5, 0.6, 0.7, 0.8, 0.9)  # one is chosen on held-out images
 EVENED = Path("evened")  # the images, all nuclei bright on dark ground; deleted at the end
 GPUS = torch.cuda.device_count()
 WIDTH, BATCH = (64, 32) if GPUS else (12, 8)  # each GPU sees a batch of its own
@@ -75,25 +75,36 @@ print(f"{len(index)} tiles of {len(pictures)} images")
 
 
 # %%
+def options(sure):  # nuclei, cores, borders, and once more nuclei where the network is sure
+    return {"tta": "flips", "planes": (0, 1, 2, 0), "threshold": (0.5, 0.8, 0.4, sure)}
+
+
 def finish(planes):
     mask, core, border, sure = planes
     nuclei = [one for one in touching.grow(core - border, mask) if one.area >= MIN_AREA]
     return [one for one in nuclei if 2 * (one & sure).area >= one.area]  # doubtful ones cost more
 
 
+def validation(sure):
+    return train.Validation(comp, valid, truth, options(sure), finish)
+
+
 dataset = tiles.TileDataset(pictures, index, augment.preset("light"))
 sampler = tiles.evenly(index.picture, length=5000, seed=SEED)  # every image alike, as in the metric
-validation = train.Validation(comp, valid, truth, OPTIONS, finish)
 
 
 def work():  # on every GPU; after a kill, the same call goes on
     torch.manual_seed(SEED)
-    train.fit(models.build(RECIPE), dataset, sampler, "run", SETTINGS, validation)
+    train.fit(models.build(RECIPE), dataset, sampler, "run", SETTINGS, validation(SURE[0]))
 
 
 accelerate.notebook_launcher(work, num_processes=max(GPUS, 1))
 
 # %%
 print(pd.read_csv("run/log.csv").to_string(index=False))
-shutil.copy("run/best.safetensors", "unet.safetensors")
+model = models.load("run/best.safetensors").to("cuda" if GPUS else "cpu")
+sure = max(SURE, key=lambda sure: validation(sure).score(model).value)
+print(f"half of a nucleus has to be above {sure}")
+models.save(model, "unet.safetensors")
+Path("options.json").write_text(json.dumps(options(sure)))
 shutil.rmtree(EVENED)
