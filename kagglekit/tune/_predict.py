@@ -14,7 +14,7 @@ from kagglekit.tune._cut import Cut
 def predict_masks(
     models: Model | Sequence[Model], slide: Slide, group: str = "", **options: Unpack[Options]
 ) -> list[RLE]:
-    """Predict one mask per output plane, by the cuts that the (first) model's recipe holds.
+    """Predict one mask per plane, or as `planes` says, by the cuts in the (first) model's recipe.
 
     Args:
         models: as `inference.predict`.
@@ -27,7 +27,10 @@ def predict_masks(
         SlideError, PlanError: as `inference.predict`.
     """
     first = models if isinstance(models, Model) else models[0]
-    cuts = cuts_of(first.recipe, group)
+    of_planes = cuts_of(first.recipe, group)
+    planes = options.get("planes", range(len(of_planes)))
+    # A plane that there is not is refused below.
+    cuts = [of_planes[plane] for plane in planes if plane in range(len(of_planes))]
     own: Options = {"threshold": [cut.threshold for cut in cuts]}
     if any(cut.high_threshold for cut in cuts):
         # A plane without one keeps whatever is above its threshold.
