@@ -39,9 +39,10 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
 
 
 def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
-    """Do what `shrink` does, to the last bit, to channels that lie one behind the other.
+    """Do what `shrink` does to channels that lie one behind the other.
 
-    Bytes are averaged in less time than by OpenCV, and before they are interleaved.
+    The same to the last bit, but for floats, whose sums depend on their order. Bytes are averaged
+    in less time than by OpenCV, and before they are interleaved.
 
     Args:
         planes: (C, h, w), dtypes as for `shrink`; rows are contiguous.

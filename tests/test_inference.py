@@ -386,11 +386,12 @@ def test_planes_are_chosen_and_cut_twice(slide_of, scale, exclusive):
     model = identity(planes=3, scale=scale)
     options = {"exclusive": exclusive, "progress": False}
     low, high = (predict_masks(model, slide, threshold=cut, **options) for cut in (0.3, 0.6))
-    cuts, planes = (0.6, 0.3, 0.3), (2, 0, 2)
+    cuts, planes = (0.6, 0.3, 0.3, 0.3), (2, 0, 2, 1)
     assert predict_masks(model, slide, planes=planes, threshold=cuts, **options) == [
         high[2],
         low[0],
         low[2],
+        low[1],
     ]
     assert high[2] != low[2]
     assert predict_mask(model, slide, planes=[1], threshold=0.3, **options) == low[1]

@@ -57,7 +57,9 @@ def test_planes_are_averaged_as_pixels_are(height, width, scale, channels, dtype
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
     small = shrink_planes(planes, scale)
     assert small.dtype == dtype
-    assert np.array_equal(small.transpose(1, 2, 0), shrink(pixels, scale))
+    exact = np.dtype(dtype).kind in "ui"  # a sum of floats depends on its order
+    wanted = shrink(pixels, scale)
+    np.testing.assert_allclose(small.transpose(1, 2, 0), wanted, 0, 0 if exact else 1e-4)
 
 
 @pytest.mark.parametrize("scale", [3, 4, 8])

@@ -6,6 +6,7 @@ import pytest
 import rasterio
 
 from kagglekit.errors import SlideError
+from kagglekit.scaling import shrink
 from kagglekit.slides import open_slide
 from tests import slides_factory, slides_pictures
 from tests.slides_refusals import REFUSALS
@@ -30,6 +31,24 @@ def test_every_layout_reads_as_written(tmp_path, name, seed):
         assert slide.dtype == expected.dtype.newbyteorder("=")
         np.testing.assert_array_equal(slide.read(0, shape[0], 0, shape[1]), expected)
         np.testing.assert_array_equal(slide.read(y, shape[0], x, shape[1]), expected[y:, x:])
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_is_averaged_as_its_pixels_are(tmp_path, name):
+    path, (height, width) = tmp_path / "a.tiff", SIZES[0]
+    expected = LAYOUTS[name](path, slides_factory.picture((height, width)))
+    with open_slide(path) as slide:
+        pixels = expected.astype(slide.dtype)
+        for scale in (2, 3, 4):
+            if slide.dtype.name in ("uint8", "uint16", "int16", "float32", "float64"):
+                small = slide.read(0, height, 0, width, scale)
+                exact = slide.dtype.kind in "ui"  # a sum of floats depends on its order
+                np.testing.assert_allclose(
+                    small, shrink(pixels, scale), rtol=0, atol=0 if exact else 1e-5
+                )
+            else:
+                with pytest.raises(ValueError, match="cannot be averaged"):
+                    slide.read(0, height, 0, width, scale)
 
 
 @pytest.mark.parametrize("seed", range(3))
