@@ -535,12 +535,24 @@ def refusals():
         "no such plane": (
             identity(planes=2),
             {"planes": [0, 2]},
-            "planes=[0, 2] must be at least one of 0 to 1, which is what the models have",
+            "planes=[0, 2] must be a list of whole numbers from 0 to 1, the planes that the models "
+            "have",
         ),
         "no planes": (
             identity(planes=2),
             {"planes": []},
-            "planes=[] must be at least one of 0 to 1, which is what the models have",
+            "planes=[] must be a list of whole numbers from 0 to 1, the planes that the models have",
+        ),
+        "a plane alone": (
+            identity(planes=2),
+            {"planes": 1},
+            "planes=1 must be a list of whole numbers from 0 to 1, the planes that the models have",
+        ),
+        "half a plane": (
+            identity(planes=2),
+            {"planes": [1.0]},
+            "planes=[1.0] must be a list of whole numbers from 0 to 1, the planes that the models "
+            "have",
         ),
     }
 

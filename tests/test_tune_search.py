@@ -399,8 +399,9 @@ def test_a_recipe_s_cuts_are_used_plane_by_plane(tmp_path):
     with open_slide(images["i0"]) as slide:
         masks = tune.predict_masks([model], slide, "anything", threshold=0.9, progress=False)
         chosen = tune.predict_masks(model, slide, planes=(2, 0, 2), progress=False)
-        with pytest.raises(ValueError, match=r"planes=\[3\] must be at least one of 0 to 2"):
-            tune.predict_masks(model, slide, planes=[3], progress=False)
+        for planes in ([3], 1, [1.0]):
+            with pytest.raises(ValueError, match="must be a list of whole numbers from 0 to 2"):
+                tune.predict_masks(model, slide, planes=planes, progress=False)
     assert chosen == [masks[2], masks[0], masks[2]]
     for plane, (mask, cut) in enumerate(zip(masks, cuts, strict=True)):
         wanted = plain_cut(pixels[:, :, plane], cut)

@@ -4,6 +4,7 @@ import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, TypedDict
 
 import torch
@@ -257,13 +258,15 @@ def _one_each(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...
 
 
 def _planes(options: Options, classes: int) -> tuple[int, ...]:
-    planes = tuple(options.get("planes", range(classes)))
-    if not planes or not all(plane in range(classes) for plane in planes):
+    planes: Any = options.get("planes", range(classes))
+    listed = isinstance(planes, Sequence) and len(planes) > 0
+    if not listed or not all(isinstance(p, Integral) and p in range(classes) for p in planes):
+        shown = list(planes) if isinstance(planes, Sequence) else planes
         raise ValueError(
-            f"planes={list(planes)} must be at least one of 0 to {classes - 1}, which is what the "
-            "models have"
+            f"planes={shown!r} must be a list of whole numbers from 0 to {classes - 1}, "
+            "the planes that the models have"
         )
-    return planes
+    return tuple(planes)
 
 
 def _device(models: Sequence[Model]) -> torch.device:

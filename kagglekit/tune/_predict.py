@@ -1,7 +1,7 @@
 """Masks as the search found them best: by the cuts in the model's recipe."""
 
-from collections.abc import Sequence
-from typing import Unpack
+from collections.abc import Iterable, Sequence
+from typing import Any, Unpack
 
 from kagglekit import inference
 from kagglekit.inference import Options
@@ -27,10 +27,11 @@ def predict_masks(
         SlideError, PlanError: as `inference.predict`.
     """
     first = models if isinstance(models, Model) else models[0]
-    of_planes = cuts_of(first.recipe, group)
-    planes = options.get("planes", range(len(of_planes)))
-    # A plane that there is not is refused below.
-    cuts = [of_planes[plane] for plane in planes if plane in range(len(of_planes))]
+    own_cuts = dict(enumerate(cuts_of(first.recipe, group)))
+    planes: Any = options.get("planes", own_cuts)
+    # What is no list of the models' planes is refused below, in words.
+    chosen = planes if isinstance(planes, Iterable) else ()
+    cuts = [own_cuts[plane] for plane in chosen if plane in own_cuts]
     own: Options = {"threshold": [cut.threshold for cut in cuts]}
     if any(cut.high_threshold for cut in cuts):
         # A plane without one keeps whatever is above its threshold.
