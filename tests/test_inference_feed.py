@@ -2,6 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,6 +149,14 @@ def test_edges_are_those_of_blocks_and_of_model_pixels(case):
         assert not any((inner % scale).any() for scale in scales)
 
 
+@pytest.mark.parametrize(("scale", "area"), [(1, 1 << 18), (2, 1 << 20), (4, 1 << 21)])
+def test_chunks_hold_as_many_pixels_at_network_resolution(scale, area):
+    """And at most 2 Mi image pixels."""
+    slide = SimpleNamespace(shape=(40_000, 50_000), block=(512, 512))
+    rows, columns = chunk_edges(slide, 0, [scale])
+    assert np.diff(rows)[0] * np.diff(columns)[0] == area
+
+
 def test_only_some_strips_read_only_what_they_need():
     slide = ArraySlide(smooth_picture((1000, 64)), block=(8, 64))
     one = demand(slide.shape, 1, strips=range(10, 12))
@@ -198,7 +207,7 @@ def sweep_down(slide, one, threads=4):
 def test_a_png_is_read_by_one_thread_from_the_top(tmp_path, monkeypatch):
     pixels = smooth_picture((900, 301))
     reads = Reads(monkeypatch)
-    monkeypatch.setattr(_feed, "_CHUNK", 10_000)
+    monkeypatch.setattr(_feed, "_CHUNK", 5_000)
     with open_slide(write_image(tmp_path / "a.png", pixels, "PNG")) as slide:
         assert slide.sequential
         sweep_down(slide, demand(slide.shape, 2))

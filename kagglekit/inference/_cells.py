@@ -73,27 +73,30 @@ class Cells:
         return torch.cat(found, 1) if found else i.new_empty((3, 0))
 
     def _changes_in(self, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
-        inside = self._pixels(i, j, self._shares)  # (masks, N, scale, scale)
-        above = self._pixels((i - 1).clamp(min=0), j, self._shares[-1:])  # (masks, N, 1, scale)
+        inside = self._pixels(i, j, self._shares)  # (masks, scale, scale, N)
+        above = self._pixels((i - 1).clamp(min=0), j, self._shares[-1:])  # (masks, 1, scale, N)
         # Above the block's first row nothing is known: say it does not change.
-        above = torch.where((i > 0)[:, None, None], above, inside[:, :, :1])
-        rows = torch.cat([above, inside], 2)
-        mask, cell, r, c = nonzero(rows[:, :, 1:] != rows[:, :, :-1])
+        above = torch.where(i > 0, above, inside[:, :1])
+        rows = torch.cat([above, inside], 1)
+        mask, r, c, cell = nonzero(rows[:, 1:] != rows[:, :-1])
         return torch.stack([mask, i[cell] * self.scale + r, j[cell] * self.scale + c])
 
     def _pixels(self, i: torch.Tensor, j: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-        """Return chosen rows of the pixels of cells: (masks, N, rows, scale) bool."""
-        down = rows[:, None]
+        """Return chosen rows of the pixels of cells: (masks, rows, scale, N) bool.
+
+        Cells come last: along a short last axis torch and NumPy work number by number.
+        """
+        down, along = rows[:, None], self._shares[:, None]
         left, right = (
-            upper[:, :, None, None] + down * (lower - upper)[:, :, None, None]
+            upper[:, None] + down * (lower - upper)[:, None]
             for upper, lower in (
                 (self.prob[:, i, j], self.prob[:, i + 1, j]),
                 (self.prob[:, i, j + 1], self.prob[:, i + 1, j + 1]),
             )
-        )  # (planes, N, rows, 1)
-        values = left + self._shares * (right - left)
-        even = self.corners[:, i, j, None, None]
-        return torch.where(self.mixed[i, j, None, None], self.decide.masks(values), even)
+        )  # (planes, rows, N)
+        values = left[:, :, None] + along * (right - left)[:, :, None]
+        even = self.corners[:, None, None, i, j]
+        return torch.where(self.mixed[i, j], self.decide.masks(values), even)
 
     @cached_property
     def _shares(self) -> torch.Tensor:

@@ -27,8 +27,10 @@ from kagglekit.tiling import Grid
 Pixels: TypeAlias = npt.NDArray[Any]
 Key: TypeAlias = tuple[int, int]  # which chunk down the image, and which along it
 
-# What a thread does at a time where blocks are smaller: image pixels, for each unit of scale.
+# What a thread does at a time where blocks are smaller: pixels at network resolution, as long as
+# that is not too much to decode in one go.
 _CHUNK = 1 << 18
+_IMAGE_PIXELS = 1 << 21
 AHEAD = 8 << 20  # bytes decoded before they are needed, at network resolution
 
 
@@ -62,9 +64,10 @@ def chunk_edges(slide: Slide, axis: int, scales: Sequence[int]) -> tuple[list[in
         min(math.lcm(block, *scales), _up(side, math.lcm(*scales)))
         for block, side in zip(slide.block, slide.shape, strict=True)
     ]
+    most = min(_CHUNK * min(scales) ** 2, _IMAGE_PIXELS)
     # Chunks grow across the sweep first, where that keeps nothing longer than it is needed.
     for grown in (1 - axis, axis):
-        room = max(1, _CHUNK * min(scales) // (steps[0] * steps[1]))
+        room = max(1, most // (steps[0] * steps[1]))
         steps[grown] *= min(room, -(-slide.shape[grown] // steps[grown]))
     rows, columns = (
         [*range(0, side, step), side] for side, step in zip(slide.shape, steps, strict=True)
