@@ -1,13 +1,18 @@
+import ast
 import importlib.util
 import json
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
-from kagglekit import competitions, submission
+from kagglekit import competitions, slides, stain, submission, touching
 from kagglekit.competitions import fake
 from kagglekit.offline.command import FIRST_CELL
+from kagglekit.rle import RLE
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 _spec = importlib.util.spec_from_file_location("generate", FOLDER / "generate.py")
@@ -49,6 +54,34 @@ def test_there_is_a_pair_for_every_competition():
     assert names == {
         f"{competition}_{part}" for competition in PAIRS for part in ("train", "submit")
     }
+
+
+@pytest.mark.parametrize(("source", "function"), [("train", "finish"), ("submit", "nuclei")])
+def test_nuclei_that_are_half_doubtful_are_left_out(source, function, tmp_path):
+    """The function as the notebook has it, between planes of a network that is sure of one."""
+    low, high = np.zeros((2, 40, 60), bool)
+    low[5:25, 5:25] = low[5:25, 35:55] = True  # two nuclei
+    high[5:25, 5:16] = high[5:25, 35:44] = True  # 11 and 9 of 20 columns above the higher cut
+    none = np.zeros_like(low)
+    planes = [RLE.from_mask(plane) for plane in (low, low, none, high)]
+    picture = tmp_path / "a.png"
+    cv2.imwrite(str(picture), np.full((40, 60, 3), 90, np.uint8))
+    given = {
+        "EVENED": tmp_path / "evened.npy",
+        "MIN_AREA": 20,
+        "inference": SimpleNamespace(predict_masks=lambda *_, **__: planes),
+        "model": None,
+        "np": np,
+        "options": {},
+        "slides": slides,
+        "stain": stain,
+        "touching": touching,
+    }
+    tree = ast.parse((FOLDER / f"dsb2018_{source}.py").read_text())
+    [found] = [one for one in tree.body if getattr(one, "name", None) == function]
+    exec(compile(ast.Module([found], []), source, "exec"), given)
+    [kept] = given[function](planes if function == "finish" else picture)
+    assert np.array_equal(kept.to_mask(), low & (np.arange(60) < 30))
 
 
 @pytest.mark.slow
