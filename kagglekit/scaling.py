@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 _SUMS_FIT = range(3, 17)  # scales at which a cell of bytes adds up to 16 bits; OpenCV is fast at 2
-_IN_CACHE = 1 << 18  # bytes averaged at a time
+_IN_CACHE = 1 << 20  # bytes averaged at a time
 
 
 def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:

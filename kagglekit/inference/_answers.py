@@ -2,8 +2,9 @@
 
 torch splits every layer over all cores and waits at its end for the slowest. For the many windows
 of a slide it is better to give each core windows of its own: nobody waits, and a core that decodes,
-or that another program uses, holds up one window and not every layer of all of them. Decoding and
-predicting share one pool, as large as there are cores: more threads would only wait for each other.
+or that another program uses, holds up one window and not every layer of all of them. Decoding,
+predicting and adding up share one team of threads, as large as there are cores: more threads would
+only wait for each other.
 """
 
 import time
@@ -16,6 +17,7 @@ from typing import TypeAlias
 import torch
 
 from kagglekit.inference._batches import Batch
+from kagglekit.inference._team import Team
 
 Predict: TypeAlias = Callable[[Batch], torch.Tensor | None]
 Answer: TypeAlias = tuple[Batch, torch.Tensor | None, float]  # and the seconds it took
@@ -43,18 +45,21 @@ def waiting(cores: int) -> int:
 
 @contextmanager
 def workers(cores: int, readers: int) -> Iterator[Executor]:
-    """Give threads to decode and predict in: one for each core; to decode only if `cores` is 1."""
+    """Give threads to decode and predict in: one for each core, the caller's among them.
+
+    If `cores` is 1, the caller predicts and the threads, `readers` of them, decode only.
+    """
     if cores == 1:
         with ThreadPoolExecutor(readers, "kagglekit-decode") as pool:
             yield pool
         return
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(cores, "kagglekit-worker", torch.set_num_threads, (1,))
+    team = Team(cores, "kagglekit-worker")
     try:
-        yield pool
+        yield team
     finally:
-        pool.shutdown(cancel_futures=True)
+        team.shutdown(cancel_futures=True)
         torch.set_num_threads(before)
 
 
