@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 _SUMS_FIT = range(3, 17)  # scales at which a cell of bytes adds up to 16 bits; OpenCV is fast at 2
-_IN_CACHE = 1 << 20  # bytes averaged at a time
+# Bytes averaged at a time: few enough to stay in a cache, and many, for with each step NumPy takes
+# Python's lock and gives it up, and threads that do so at the same time hold each other up.
+_AT_ONCE = 1 << 20
 
 
 def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
@@ -65,7 +67,7 @@ def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
             cv2.resize(plane, small.shape[::-1], dst=small, interpolation=cv2.INTER_AREA)
         return means
     sums = _sums_of_words if scale % 4 == 0 else _sums
-    at_once = max(1, _IN_CACHE // (scale * width))
+    at_once = max(1, _AT_ONCE // (scale * width))
     for plane, small in zip(planes, means, strict=True):
         for y in range(0, len(small), at_once):
             rows = plane[y * scale : (y + at_once) * scale].reshape(-1, scale, width)

@@ -57,7 +57,8 @@ class Stats:
         blocks: stored blocks of the file that were decoded.
         seconds: from start to end.
         network_seconds: in the models, added up over the cores; on a GPU, until work was queued.
-        wait_seconds: waiting for pixels.
+        wait_seconds: until pixels that a window needed were there; on a CPU, what other windows and
+            blocks need is computed meanwhile.
         peak_bytes: most memory that the process has held so far; None if the system does not tell.
     """
 
