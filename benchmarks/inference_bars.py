@@ -59,11 +59,13 @@ def of_case(case: Case, measured: Measured) -> Iterator[str]:
     if case.slide in LARGEST:
         where = f"50,680 × 39,960 ({case.slide}), scale 4"
         yield at_most(where, us["peak"], 200, "MB above the loaded model")
-        # The header and the index of the blocks are read too, so not exactly once.
-        yield at_most(where, us["times"], 1.02, "× the file read: each block decoded once")
         if "decoding alone" in measured:
-            ratio = us["wall"] / measured["decoding alone"]["wall"]
-            yield at_most(where, ratio, 1.4, "× decoding alone")
+            floor = measured["decoding alone"]
+            # It decodes each block once. Headers and the index of the blocks, which each handle
+            # reads, make it a little more than the file.
+            bytes_read = us["times"] / floor["times"]
+            yield at_most(where, bytes_read, 1.01, "× the bytes that decoding alone reads")
+            yield at_most(where, us["wall"] / floor["wall"], 1.4, "× decoding alone")
 
 
 def alone(name: str) -> bool:
