@@ -156,6 +156,20 @@ def test_without_a_winner_at_four_corners_there_may_be_one_between_them():
     assert np.array_equal(masks_by(case, [0, 2]), masks)
 
 
+def test_where_four_corners_decide_alike_rounding_between_them_changes_nothing():
+    # Plane 1 wins by the last bit everywhere but in the first row; interpolated, it often only ties.
+    low = torch.rand((1, 9, 9), generator=torch.Generator().manual_seed(0))
+    prob = torch.cat([low, torch.nextafter(low, torch.tensor(2.0))])
+    prob[:, 0] = torch.tensor([[0.9], [0.1]])
+    decide = Decision((1,), (-1.0,), exclusive=True)
+    case = Case((36, 36), 4, 0, prob, decide, 0)
+    [mask] = masks_by(case, [0, case.size])
+    assert mask[6:].all()  # from the centres of the map's second row on
+    cells = Cells(prob, 4, decide)
+    assert not cells.mixed[1:].any()
+    assert cells.row(4).all()
+
+
 def test_high_and_low_masks_of_one_plane_are_exclusive_each_for_itself():
     prob = torch.rand(2, 11, 13, generator=torch.Generator().manual_seed(3))
     decide = Decision((0, 1, 0, 1), (0.4, 0.4, 0.7, 0.7), exclusive=True)
