@@ -147,10 +147,13 @@ class TestProcesses:
         import subprocess
 
         with subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60"]) as child:
-            while len(family := processes.descendants(os.getpid())) < 3:
+            # Not this process's: an earlier test may have left it another child.
+            deadline = time.monotonic() + 10
+            while len(family := processes.descendants(child.pid)) < 2:
+                assert time.monotonic() < deadline
                 time.sleep(0.01)
-            assert child.pid in family
-            assert len(processes.descendants(child.pid)) == 2
+            assert len(family) == 2
+            assert {child.pid, *family} <= set(processes.descendants(os.getpid()))
             assert processes.held(child.pid) > 0
             processes.kill([*processes.descendants(child.pid), child.pid])
         assert processes.descendants(child.pid) == []
