@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from kagglekit import rle as rle_module
-from kagglekit.rle import RLE, RLEBuilder
+from kagglekit.rle import RLE, RLEBuilder, _text
 
 masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
 orders = st.sampled_from(["F", "C"])
@@ -57,6 +57,20 @@ def test_text_and_mask_come_back(mask, order):
     assert back.dtype == np.uint8
     assert back.flags.c_contiguous
     assert rle == RLE.from_mask(mask, order)
+
+
+numbers = st.integers(1, 6) | st.integers(0, 34).map(lambda bits: 1 << bits)
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=30), st.sampled_from([0, 1]), st.data())
+def test_numbers_of_any_length_are_written_as_python_writes_them(runs, base, data):
+    ends = np.cumsum(np.array([part for run in runs for part in run], np.int64))
+    starts, stops = ends[0::2], ends[1::2]
+    expected = " ".join(f"{a + base} {b - a}" for a, b in zip(starts, stops, strict=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_text, "_FEW", data.draw(st.integers(0, 30)))
+        patch.setattr(_text, "_PIECE", data.draw(st.integers(1, 40)))
+        assert _text.write(starts, stops - starts, base) == expected
 
 
 @pytest.mark.parametrize("order", ["F", "C"])

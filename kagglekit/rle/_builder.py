@@ -16,8 +16,8 @@ def from_changes(shape: Shape, changes: list[Positions], first: Mask, last: Mask
     Args:
         shape: (height, width) of the mask, in pixels.
         changes: arrays of flat 0-based positions down the columns, `x * height + y` with y of at
-            least 1, each position once, in any order; uint32 or int64, all alike. The list is
-            emptied.
+            least 1, each position once, in any order, but faster if each array is sorted; uint32 or
+            int64, all alike. The list is emptied.
         first: (width,) bool, the first row of the mask.
         last: (width,) bool, its last row.
 

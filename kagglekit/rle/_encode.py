@@ -106,7 +106,8 @@ def join_changes(height: int, changes: list[Positions], first: Mask, last: Mask)
     Args:
         height: pixels of a column.
         changes: positions of the pixels that differ from the one above, in any order, those of
-            the first row left out; emptied, or they would be kept twice.
+            the first row left out; faster if each array is sorted. Emptied, or they would be kept
+            twice.
         first: the first row, (width,).
         last: the last row.
     """
@@ -117,7 +118,7 @@ def join_changes(height: int, changes: list[Positions], first: Mask, last: Mask)
         edge = np.append(edge, height * len(last))
     toggles = np.concatenate([*changes, edge.astype(kept_as(height, len(last)))])
     changes.clear()
-    toggles.sort()
+    toggles.sort(kind="stable")  # it is sorted in pieces already: they have to be merged
     return toggles
 
 
