@@ -6,7 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kagglekit.inference._memory import available_bytes, peak_bytes
+from kagglekit.inference._memory import (
+    available_bytes,
+    give_back_freed_memory,
+    peak_bytes,
+)
 
 MEMINFO = """MemTotal:       16384000 kB
 MemFree:          204800 kB
@@ -129,3 +133,34 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_memory_that_was_freed_is_not_fetched_anew():
     faults = int(subprocess.check_output([sys.executable, "-c", _FAULTS], text=True))
     assert faults < 1000  # pages: those of a block once over; without it, of 200 blocks
+
+
+_GIVEN_BACK = """
+import numpy as np
+from pathlib import Path
+from kagglekit.inference._memory import give_back_freed_memory, keep_freed_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+keep_freed_memory()
+held = [np.ones(3 << 20, np.uint8) for _ in range(10)]
+last = np.ones(3 << 20, np.uint8)  # what lies behind it, and is freed, would go by itself
+del held
+before = resident()
+give_back_freed_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep nothing")
+def test_what_was_kept_is_given_back():
+    given = int(subprocess.check_output([sys.executable, "-c", _GIVEN_BACK], text=True))
+    assert given > 25 << 20
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin"])
+def test_where_nothing_is_kept_nothing_has_to_be_given_back(monkeypatch, platform):
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: object())  # as musl: without malloc_trim
+    give_back_freed_memory()

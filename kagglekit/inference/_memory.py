@@ -1,5 +1,7 @@
 """How much memory there is, and how much was used."""
 
+import ctypes
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +60,16 @@ def keep_freed_memory() -> None:
     mallopt(3)); so one is freed here, untouched. Other C libraries are indifferent.
     """
     np.empty(_KEPT, np.uint8)
+
+
+def give_back_freed_memory() -> None:
+    """Have the C library return what it kept to the system: what comes next needs other sizes.
+
+    Runs and text grow by many megabytes, which would come on top of it (malloc_trim(3)).
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # glibc
+        trim(0)
 
 
 def _left(folder: Path, limit: str, usage: str, cache: str) -> int | None:

@@ -16,7 +16,11 @@ from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
 from kagglekit.inference._combine import Combine, Stretch, needed_rows
 from kagglekit.inference._feed import Demand, Feed
 from kagglekit.inference._job import Job, Member
-from kagglekit.inference._memory import keep_freed_memory, peak_bytes
+from kagglekit.inference._memory import (
+    give_back_freed_memory,
+    keep_freed_memory,
+    peak_bytes,
+)
 from kagglekit.inference._network import Network
 from kagglekit.inference._plan import WORTH_TELLING, make_plan
 from kagglekit.inference._track import Track
@@ -96,6 +100,7 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
         run.go(stats, (lambda: run.save(note)) if note is not None else None)
     if note is not None:
         note.remove()
+    give_back_freed_memory()
     stats.seconds, stats.peak_bytes = time.perf_counter() - started, peak_bytes()
     return stats
 
