@@ -10,6 +10,7 @@ import torch
 
 from kagglekit import tune
 from kagglekit.errors import CheckpointError, DataError
+from kagglekit.inference import _track
 from tests.launching import ended, run
 from tests.tune_worker import red, write_images
 
@@ -131,6 +132,7 @@ def test_refusals(images, tmp_path):
 
 def test_memory_is_bounded_by_the_strip(tmp_path, monkeypatch):
     """No more of the map is asked for at a time than a strip of rows."""
+    monkeypatch.setattr(_track, "VALUES_AT_ONCE", 32 * 64)
     images = write_images(tmp_path / "images", [(900, 64)])
     store = tune.probabilities(red(), images, tmp_path / "p", progress=False)
     seen = []
@@ -138,4 +140,4 @@ def test_memory_is_bounded_by_the_strip(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "from_numpy", lambda a: (seen.append(a.nbytes), original(a))[1])
     tune._cut.cut_planes(store["i0"], [tune.Cut()], [0], False)
     assert seen
-    assert max(seen) <= 32 * 64 * 4
+    assert max(seen) <= _track.VALUES_AT_ONCE * 4

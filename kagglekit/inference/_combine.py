@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from kagglekit.inference._track import ROWS_AT_ONCE
+from kagglekit.inference._track import rows_at_once
 
 
 class Stretch:
@@ -81,8 +81,10 @@ class Combine:
             return
         self.maps[which].push(prob)
         ready = min(self.rows.stop, *(one.ready for one in self.maps))
+        whole = self.maps[0]
+        step = rows_at_once(len(prob), whole.size[1 - whole.axis])
         while self.given < ready:
-            stop = min(self.given + ROWS_AT_ONCE, ready)
+            stop = min(self.given + step, ready)
             parts = [one.take(self.given, stop) for one in self.maps]
             self.given = stop
             yield self._mean(parts)

@@ -136,7 +136,7 @@ class Feed:
         for ys, xs, part in self._parts(scale, int(y0), int(y1), int(x0), int(x1)):
             inside[ys, xs] = part
         if mirrored:
-            window[:] = inside[(rows - y0)[:, None], columns - x0]
+            window[:] = inside.take(rows - y0, 0).take(columns - x0, 1)
 
     def _parts(
         self, scale: int, y0: int, y1: int, x0: int, x1: int

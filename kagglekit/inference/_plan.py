@@ -13,7 +13,7 @@ from kagglekit.inference._feed import AHEAD, chunk_edges
 from kagglekit.inference._job import Job
 from kagglekit.inference._memory import available_bytes
 from kagglekit.inference._network import Network
-from kagglekit.inference._track import ROWS_AT_ONCE
+from kagglekit.inference._track import VALUES_AT_ONCE
 
 WORTH_TELLING = 32  # windows: below that a prediction is over before its plan is read
 
@@ -109,8 +109,8 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         reading += rows * across.size * pixel
         reading += held * along.window * across.window * (pixel + 4 * job.classes)
         blended += 4 * job.classes * along.window * across.padded
-        # Rows on their way to runs: as floats, as decisions, and where these change.
-        reading += 12 * job.classes * ROWS_AT_ONCE * across.size
+    # Rows on their way to runs: as floats, as decisions, and where these change.
+    reading += 12 * VALUES_AT_ONCE
     on_gpu = job.device.type == "cuda"
     plan = Plan(
         name=slide.path.name,

@@ -177,8 +177,9 @@ class RunSink:
         ends = zip(first.cpu().numpy(), last.cpu().numpy(), strict=True)
         new = []
         for k, (one, other) in enumerate(ends):
-            found = positions if len(first) == 1 else positions[mask == k]
-            new.append(Part(top, one, other, [found.cpu().numpy().astype(kept_as)]))
+            found = (positions if len(first) == 1 else positions[mask == k]).cpu().numpy()
+            # Sorted here, where other threads have work: at the end pieces only have to be merged.
+            new.append(Part(top, one, other, [np.sort(found.astype(kept_as))]))
         if not self.parts:
             self.parts = new
         else:

@@ -10,7 +10,7 @@ import torch
 
 from kagglekit.inference._decide import Decision
 from kagglekit.inference._runs import RunSink
-from kagglekit.inference._track import ROWS_AT_ONCE
+from kagglekit.inference._track import rows_at_once
 from kagglekit.rle import RLE
 
 Map = npt.NDArray[Any]
@@ -71,7 +71,7 @@ def enlarged(prob: Map, shape: tuple[int, int], scale: int) -> Iterator[tuple[in
     height, width = shape
     above = torch.from_numpy(prob[:, :1].astype(np.float32))
     at = 0
-    for rows in _strips(prob):
+    for rows in _strips(prob, scale**2):
         at += rows.shape[1]
         # Beyond the outermost centres the value stays: the border is repeated.
         ends = [rows[:, -1:]] if at == prob.shape[1] else []
@@ -100,10 +100,14 @@ def _between(values: torch.Tensor, dim: int, scale: int) -> torch.Tensor:
     return found
 
 
-def _strips(prob: Map) -> Iterator[torch.Tensor]:
-    """Yield the rows of a map, some at a time, as float32 of the values that are stored."""
-    for at in range(0, prob.shape[1], ROWS_AT_ONCE):
-        yield torch.from_numpy(prob[:, at : at + ROWS_AT_ONCE].astype(np.float32))
+def _strips(prob: Map, each: int = 1) -> Iterator[torch.Tensor]:
+    """Yield the rows of a map, some at a time, as float32 of the values that are stored.
+
+    `each` value is going to be so many.
+    """
+    step = rows_at_once(prob.shape[0] * each, prob.shape[2])
+    for at in range(0, prob.shape[1], step):
+        yield torch.from_numpy(prob[:, at : at + step].astype(np.float32))
 
 
 def _check(prob: Map, shape: tuple[int, int], scale: int) -> None:

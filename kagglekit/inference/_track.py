@@ -13,7 +13,7 @@ from kagglekit.inference._network import Network
 from kagglekit.tiling import Blend, Grid
 
 _UNIT = 2.0**30  # of a probability: a float32 of at least 1/64 fits without rounding
-ROWS_AT_ONCE = 32  # rows of the map handed on at a time: bounds memory, changes nothing else
+VALUES_AT_ONCE = 1 << 20  # of the map, handed on at a time: bounds memory, changes nothing else
 
 
 class Track:
@@ -89,8 +89,9 @@ class Track:
         last = i + 1 == len(self.along.starts)
         stop = self.along.size if last else self.along.starts[i + 1]
         first, end = max(start, self.keep.start), min(stop, self.keep.stop)
-        for at in range(first, end, ROWS_AT_ONCE):
-            rows = self.blended.narrow(along, at - start, min(ROWS_AT_ONCE, end - at))
+        step = rows_at_once(len(self.blended), self.across.size)
+        for at in range(first, end, step):
+            rows = self.blended.narrow(along, at - start, min(step, end - at))
             inside = rows.narrow(3 - along, 0, self.across.size)
             yield inside.to(torch.float32).mul_(1 / _UNIT)
         # What later strips add to moves up; copied first, for the two places may overlap.
@@ -110,3 +111,8 @@ class Track:
         """Take over from a process that was killed: strips before `done` need no prediction."""
         self.strips, self.done = range(done, self.strips.stop), done
         self.blended.narrow(1 + self.axis, 0, carried.shape[1 + self.axis]).copy_(carried)
+
+
+def rows_at_once(planes: int, length: int) -> int:
+    """Return how many rows (or columns) of a map, `length` long, to hand on at a time."""
+    return max(1, VALUES_AT_ONCE // (planes * length))
