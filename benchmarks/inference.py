@@ -182,7 +182,8 @@ def head(kind: str) -> None:
     say(f"load {os.getloadavg()[0]:.1f} at the start, Python {platform.python_version()},")
     say(", ".join(f"{name} {version(name)}" for name in PACKAGES) + ".")
     policy = os.environ.get("OMP_WAIT_POLICY", "not set")
-    say(f"Every contestant: a fresh process, {THREADS} torch threads, batch 1 unless named,")
+    say(f"Every contestant: a fresh process, {THREADS} torch threads, batch 1 unless named")
+    say("(kagglekit: its default, 1 for windows of 512 and 2 for windows of 256),")
     say(f"OMP_WAIT_POLICY {policy}, files in the page cache.")
     say(f"Made by `uv run --group bench python benchmarks/inference.py --case {kind} --write`.")
 

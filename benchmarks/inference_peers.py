@@ -2,8 +2,8 @@
 
 Each is written the way its documentation or the notebooks do it, by someone who knows it well: the
 lean form where there is one. All get the same model, window and overlap, and batch 1 unless the
-name says otherwise. Nobody but kagglekit writes runs, so the others end in the tutorials' compiled
-encoder, the fastest that is passed around.
+name says otherwise (kagglekit: its default). Nobody but kagglekit writes runs, so the others end in
+the tutorials' compiled encoder, the fastest that is passed around.
 """
 
 from collections.abc import Callable

@@ -54,7 +54,9 @@ class Work:
             Model(Counted(k, happens), Recipe(classes=2, scale=scale, window=64, mean=(0.5,), std=(0.1,))).eval()
             for k, scale in enumerate(self.scales)
         ]  # fmt: skip
-        options = {"min_overlap": 24, "tta": "flips", "progress": False, "checkpoint": self.notes}
+        options = {
+            "min_overlap": 24, "tta": "flips", "batch_size": 1, "progress": False, "checkpoint": self.notes,
+        }  # fmt: skip
         with open_slide(self.slide) as slide:
             if self.mode == "prob":
                 found = predict_prob(models, slide, self.folder / "map.npy", **options)

@@ -6,7 +6,7 @@ import time
 import pytest
 import torch
 
-from kagglekit.inference._answers import answers, cores_for, waiting, workers
+from kagglekit.inference._answers import answers, batch_for, cores_for, waiting, workers
 from kagglekit.inference._batches import Batch
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -125,3 +125,22 @@ def test_several_cores_for_many_windows_of_a_cpu(
     four_threads, windows, batch_size, device, compiled, cores
 ):
     assert cores_for(windows, batch_size, device, compiled) == cores
+
+
+@pytest.mark.parametrize(
+    ("windows", "side", "device", "batch"),
+    [
+        (500, 512, CPU, 1),
+        (500, 2048, CPU, 1),
+        (500, 256, CPU, 2),
+        (500, 128, CPU, 8),
+        (80, 128, CPU, 5),  # four batches for each of four cores
+        (15, 128, CPU, 1),
+        (1, 128, CPU, 1),
+        (500, 2048, GPU, 8),
+        (1, 128, GPU, 8),
+    ],
+)
+def test_small_windows_are_predicted_together(four_threads, windows, side, device, batch):
+    assert batch_for(windows, side * side, device) == batch
+    assert cores_for(windows, batch, device, False) == cores_for(windows, 1, device, False)

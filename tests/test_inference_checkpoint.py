@@ -169,12 +169,13 @@ def test_a_map_and_a_mask_are_different_predictions(slide, tmp_path):
 def test_what_was_appended_and_not_counted_is_ignored(slide, tmp_path):
     folder = tmp_path / "notes"
     expected = predict_mask(model(), slide, progress=False)
-    stopped(slide, folder)
+    stopped(slide, folder, batch_size=1)
     with (folder / "changes-0").open("ab") as file:
         file.write(b"half of a pos")
     (folder / "state.npz.new").write_bytes(b"half of a state")
     resumed = model()
-    assert predict_mask(resumed, slide, progress=False, checkpoint=folder) == expected
+    options = {"batch_size": 1, "progress": False, "checkpoint": folder}
+    assert predict_mask(resumed, slide, **options) == expected
     assert resumed.net.calls == 15 * 3 - 2 * 3  # two strips were done
 
 

@@ -84,7 +84,8 @@ def attempt(folder, out, kill_at=-1, rank=0):
 
     tune._store.fingerprint = slow
     models = [red(0.0, happens=happens), red(0.3, happens=happens)]
-    store = tune.out_of_fold(models, images, fold, out, progress=False, tta="flips")
+    options = {"progress": False, "tta": "flips", "batch_size": 1}
+    store = tune.out_of_fold(models, images, fold, out, **options)
     return [len(prob.values) for prob in store.values()]
 
 

@@ -23,6 +23,26 @@ Predict: TypeAlias = Callable[[Batch], torch.Tensor | None]
 Answer: TypeAlias = tuple[Batch, torch.Tensor | None, float]  # and the seconds it took
 
 
+_EACH = 4  # batches for each core, at least, if each is to have its own
+_PIXELS = 1 << 17  # of the windows of a batch: two of 256 x 256
+
+
+def batch_for(windows: int, pixels: int, device: torch.device) -> int:
+    """Return how many windows to predict at once, if nobody says.
+
+    On a CPU, small ones together: what a call costs whatever its size then counts for less, and no
+    batch is too large for a core's cache.
+
+    Args:
+        windows: of the slide.
+        pixels: of the largest window.
+        device: of the models.
+    """
+    if device.type != "cpu":
+        return 8
+    return max(1, min(_PIXELS // pixels, windows // (_EACH * torch.get_num_threads())))
+
+
 def cores_for(windows: int, batch_size: int, device: torch.device, compiled: bool) -> int:
     """Return how many batches to work on at a time: 1 leaves the cores to torch.
 
@@ -30,7 +50,7 @@ def cores_for(windows: int, batch_size: int, device: torch.device, compiled: boo
     threads.
     """
     cores = torch.get_num_threads()
-    if device.type != "cpu" or compiled or windows // batch_size < 4 * cores:
+    if device.type != "cpu" or compiled or windows // batch_size < _EACH * cores:
         return 1
     return cores
 
