@@ -7,9 +7,18 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kagglekit.inference import _track
 from kagglekit.inference._decide import Decision
 from kagglekit.inference._runs import RunSink
 from kagglekit.inference._stored import cut_map, enlarged
+
+
+@pytest.fixture(autouse=True, scope="module")
+def a_few_values_at_a_time():
+    """Maps as small as these would be read at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_track, "VALUES_AT_ONCE", 1000)
+        yield
 
 
 @st.composite
@@ -65,6 +74,15 @@ def test_enlarged_a_few_rows_at_a_time_as_torch_does_it_at_once(case):
     )[0, :, : shape[0], : shape[1]]
     assert found.shape == big.shape
     assert torch.allclose(found.double(), big, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_enlarged_it_is_no_more_at_a_time(scale):
+    values = np.zeros((2, 400 // scale, 40 // scale), np.uint8)
+    parts = [part for _, part in enlarged(values, (400, 40), scale)]
+    assert len(parts) > 20
+    # The last part has half a cell more, below the outermost centres.
+    assert all(part.numel() <= 1000 + 2 * 40 * scale // 2 for part in parts)
 
 
 def test_a_map_of_another_image():

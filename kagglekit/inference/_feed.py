@@ -96,6 +96,7 @@ class Feed:
         self._uses, order = _schedule(self._edges, axis, demands)
         self._order = iter(order)
         self._chunks: dict[Key, Future[dict[int, Pixels]]] = {}
+        self._here: dict[Key, dict[int, Pixels]] = {}  # those somebody has asked for
         self._ahead: dict[Key, int] = {}  # bytes of the chunks nobody has asked for
         self._own = ThreadPoolExecutor(1, "kagglekit-decode") if slide.sequential else None
         self._pool = self._own or pool
@@ -143,8 +144,9 @@ class Feed:
     ) -> Iterator[tuple[slice, slice, Pixels]]:
         """Yield where in a box which pixels go; each chunk that ends with it is forgotten."""
         rows, columns = self._edges
+        along = touched(columns, x0 * scale, x1 * scale)
         for a in touched(rows, y0 * scale, y1 * scale):
-            for b in touched(columns, x0 * scale, x1 * scale):
+            for b in along:
                 pixels = self._chunk((a, b))[scale]
                 top, left = rows[a] // scale, columns[b] // scale
                 first, last = max(y0, top), min(y1, top + pixels.shape[0])
@@ -153,9 +155,11 @@ class Feed:
                 yield slice(first - y0, last - y0), slice(begin - x0, end - x0), part
                 self._uses[a, b] -= 1
                 if not self._uses[a, b]:
-                    del self._chunks[a, b]
+                    del self._chunks[a, b], self._here[a, b]
 
     def _chunk(self, key: Key) -> dict[int, Pixels]:
+        if key in self._here:
+            return self._here[key]
         if key not in self._chunks:
             self._submit(key)
         self._ahead.pop(key, None)
@@ -167,9 +171,9 @@ class Feed:
                 break
             self._submit(following)
         started = time.perf_counter()
-        pixels = self._chunks[key].result()
+        self._here[key] = self._chunks[key].result()
         self.waited += time.perf_counter() - started
-        return pixels
+        return self._here[key]
 
     def _submit(self, key: Key) -> None:
         box = [edges[k : k + 2] for edges, k in zip(self._edges, key, strict=True)]
