@@ -11,7 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from kagglekit.inference import _job, predict, predict_mask, predict_masks, predict_prob
+from kagglekit.inference import (
+    _job,
+    _predict,
+    _sweep,
+    predict,
+    predict_mask,
+    predict_masks,
+    predict_prob,
+)
+from kagglekit.inference._runs import assemble
 from kagglekit.models import Model, Recipe, build
 from kagglekit.scaling import shrink
 from kagglekit.slides import open_slide
@@ -348,6 +357,24 @@ def test_batches(slide_of, batch_size):
                  batch_size=batch_size, progress=False)  # fmt: skip
     assert sum(model.net.sizes) == 25
     assert max(model.net.sizes) == min(batch_size, 5)
+
+
+def test_by_default_small_windows_are_predicted_together(slide_of):
+    """As many as leave each core four batches, and not across strips."""
+    model, slide = identity(), slide_of(smooth_picture((300, 320)))
+    model.net = Count(model.net)
+    mask = predict_mask(model, slide, min_overlap=0, progress=False)
+    assert sum(model.net.sizes) == 25
+    assert max(model.net.sizes) == max(1, min(25 // (4 * torch.get_num_threads()), 5))
+    assert mask == predict_mask(identity(), slide, min_overlap=0, batch_size=1, progress=False)
+
+
+def test_freed_memory_is_given_back_before_masks_are_made(slide_of, monkeypatch):
+    told = []
+    monkeypatch.setattr(_sweep, "give_back_freed_memory", lambda: told.append("given back"))
+    monkeypatch.setattr(_predict, "assemble", lambda *args: told.append("made") or assemble(*args))
+    predict_mask(identity(), slide_of(smooth_picture((64, 64))), progress=False)
+    assert told == ["given back", "made"]
 
 
 def test_a_double_threshold_keeps_only_components_with_a_sure_pixel(slide_of):

@@ -96,7 +96,6 @@ class Feed:
         self._uses, order = _schedule(self._edges, axis, demands)
         self._order = iter(order)
         self._chunks: dict[Key, Future[dict[int, Pixels]]] = {}
-        self._here: dict[Key, dict[int, Pixels]] = {}  # those somebody has asked for
         self._ahead: dict[Key, int] = {}  # bytes of the chunks nobody has asked for
         self._own = ThreadPoolExecutor(1, "kagglekit-decode") if slide.sequential else None
         self._pool = self._own or pool
@@ -155,13 +154,13 @@ class Feed:
                 yield slice(first - y0, last - y0), slice(begin - x0, end - x0), part
                 self._uses[a, b] -= 1
                 if not self._uses[a, b]:
-                    del self._chunks[a, b], self._here[a, b]
+                    del self._chunks[a, b]
 
     def _chunk(self, key: Key) -> dict[int, Pixels]:
-        if key in self._here:
-            return self._here[key]
         if key not in self._chunks:
             self._submit(key)
+        elif key not in self._ahead:
+            return self._chunks[key].result()  # somebody has waited for it before
         self._ahead.pop(key, None)
         while sum(self._ahead.values()) < AHEAD:
             following = next(
@@ -171,9 +170,9 @@ class Feed:
                 break
             self._submit(following)
         started = time.perf_counter()
-        self._here[key] = self._chunks[key].result()
+        pixels = self._chunks[key].result()
         self.waited += time.perf_counter() - started
-        return self._here[key]
+        return pixels
 
     def _submit(self, key: Key) -> None:
         box = [edges[k : k + 2] for edges, k in zip(self._edges, key, strict=True)]
