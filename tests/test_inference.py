@@ -367,6 +367,7 @@ def test_by_default_small_windows_are_predicted_together(slide_of):
     assert sum(model.net.sizes) == 25
     assert max(model.net.sizes) == max(1, min(25 // (4 * torch.get_num_threads()), 5))
     assert mask == predict_mask(identity(), slide, min_overlap=0, batch_size=1, progress=False)
+    assert _job.make_job(identity(), slide, {"compile": True}).batch_size == 1
 
 
 def test_freed_memory_is_given_back_before_masks_are_made(slide_of, monkeypatch):

@@ -128,19 +128,20 @@ def test_several_cores_for_many_windows_of_a_cpu(
 
 
 @pytest.mark.parametrize(
-    ("windows", "side", "device", "batch"),
+    ("windows", "side", "device", "compiled", "batch"),
     [
-        (500, 512, CPU, 1),
-        (500, 2048, CPU, 1),
-        (500, 256, CPU, 2),
-        (500, 128, CPU, 8),
-        (80, 128, CPU, 5),  # four batches for each of four cores
-        (15, 128, CPU, 1),
-        (1, 128, CPU, 1),
-        (500, 2048, GPU, 8),
-        (1, 128, GPU, 8),
+        (500, 512, CPU, False, 1),
+        (500, 2048, CPU, False, 1),
+        (500, 256, CPU, False, 2),
+        (500, 128, CPU, False, 8),
+        (80, 128, CPU, False, 5),  # four batches for each of four cores
+        (15, 128, CPU, False, 1),
+        (1, 128, CPU, False, 1),
+        (500, 128, CPU, True, 1),
+        (500, 2048, GPU, False, 8),
+        (1, 128, GPU, True, 8),
     ],
 )
-def test_small_windows_are_predicted_together(four_threads, windows, side, device, batch):
-    assert batch_for(windows, side * side, device) == batch
-    assert cores_for(windows, batch, device, False) == cores_for(windows, 1, device, False)
+def test_small_windows_are_predicted_together(four_threads, windows, side, device, compiled, batch):
+    assert batch_for(windows, side * side, device, compiled) == batch
+    assert cores_for(windows, batch, device, compiled) == cores_for(windows, 1, device, compiled)

@@ -27,7 +27,7 @@ _EACH = 4  # batches for each core, at least, if each is to have its own
 _PIXELS = 1 << 17  # of the windows of a batch: two of 256 x 256
 
 
-def batch_for(windows: int, pixels: int, device: torch.device) -> int:
+def batch_for(windows: int, pixels: int, device: torch.device, compiled: bool) -> int:
     """Return how many windows to predict at once, if nobody says.
 
     On a CPU, small ones together: what a call costs whatever its size then counts for less, and no
@@ -37,9 +37,12 @@ def batch_for(windows: int, pixels: int, device: torch.device) -> int:
         windows: of the slide.
         pixels: of the largest window.
         device: of the models.
+        compiled: for each size of batch anew, and the last one of a strip may be smaller.
     """
     if device.type != "cpu":
         return 8
+    if compiled:
+        return 1
     return max(1, min(_PIXELS // pixels, windows // (_EACH * torch.get_num_threads())))
 
 

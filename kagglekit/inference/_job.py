@@ -43,7 +43,8 @@ class Options(TypedDict, total=False):
         exclusive: a pixel belongs only to the plane with the highest probability there.
         skip_background: leave out windows that show nothing but empty glass or black.
         batch_size: windows at once. By default 8 on a GPU; on a CPU as many as have 131,072 pixels
-            together, for larger batches leave its cache. Halved when a GPU's memory runs out.
+            together, for larger batches leave its cache, and 1 with `compile`. Halved when a GPU's
+            memory runs out.
         amp: compute in half precision on a GPU; on by default.
         compile: compile the models with `torch.compile`: minutes at first, faster then.
         checkpoint: a folder in which to note what is done after each strip. A killed prediction
@@ -167,7 +168,8 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
     if batch_size is None:
         grids = [member.grid for member in members]
         pixels = max(grid.rows.window * grid.columns.window for grid in grids)
-        batch_size = batch_for(sum(map(len, grids)), pixels, device)
+        compiled = options.get("compile", False)
+        batch_size = batch_for(sum(map(len, grids)), pixels, device, compiled)
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size} must be at least 1")
     planes = _planes(options, recipe.classes)

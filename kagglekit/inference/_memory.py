@@ -1,4 +1,4 @@
-"""How much memory there is, and how much was used."""
+"""How much memory there is, how much was used, and what the C library keeps of it."""
 
 import ctypes
 import sys

@@ -109,8 +109,8 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         reading += rows * across.size * pixel
         reading += held * along.window * across.window * (pixel + 4 * job.classes)
         blended += 4 * job.classes * along.window * across.padded
-    # Rows on their way to runs: as floats, as decisions, and where these change.
-    reading += 12 * VALUES_AT_ONCE
+        # Rows on their way to runs: as floats, as decisions, and where these change.
+        reading += 12 * min(VALUES_AT_ONCE, job.classes * along.window * across.size)
     on_gpu = job.device.type == "cuda"
     plan = Plan(
         name=slide.path.name,
