@@ -149,9 +149,11 @@ def test_edges_are_those_of_blocks_and_of_model_pixels(case):
         assert not any((inner % scale).any() for scale in scales)
 
 
-@pytest.mark.parametrize(("scale", "area"), [(1, 1 << 18), (2, 1 << 20), (4, 1 << 21)])
+@pytest.mark.parametrize(
+    ("scale", "area"), [(1, 1 << 18), (2, 1 << 20), (4, 1 << 22), (8, 1 << 22)]
+)
 def test_chunks_hold_as_many_pixels_at_network_resolution(scale, area):
-    """And at most 2 Mi image pixels."""
+    """And at most 4 Mi image pixels."""
     slide = SimpleNamespace(shape=(40_000, 50_000), block=(512, 512))
     rows, columns = chunk_edges(slide, 0, [scale])
     assert np.diff(rows)[0] * np.diff(columns)[0] == area

@@ -138,7 +138,7 @@ def test_pieces_cover_the_window_once_and_start_on_the_scale(start, size, block,
 def test_pieces_of_a_tiled_slide_follow_its_tiles():
     cut = pieces((0, 0), (9_000, 12_000), (512, 512), 4, 3)
     assert all(y0 % 512 == 0 and x0 % 512 == 0 for y0, _, x0, _ in cut)
-    assert max((y1 - y0) * (x1 - x0) * 3 for y0, y1, x0, x1 in cut) <= 8 << 20
+    assert max((y1 - y0) * (x1 - x0) * 3 for y0, y1, x0, x1 in cut) <= 12 << 20
 
 
 def windows_read(slide):

@@ -62,7 +62,7 @@ class Model(nn.Module):
         n, channels, height, width = pixels.shape
         rows = pixels.permute(0, 2, 3, 1).reshape(n, height, width * channels)
         factor, offset = (
-            each.expand(1, channels, 1, 1).flatten().repeat(width)
+            each.reshape(1, -1).expand(width, channels).flatten()
             for each in (self.factor, self.offset)
         )
         values = rows.to(torch.float32, copy=True)

@@ -20,6 +20,7 @@ from kagglekit.slides._source import Array, Reader, Source
 from kagglekit.slides._window import PADS, Lines, Pad, image_lines, pieces
 
 _CACHE_FLOOR, _CACHE_CEILING = 16 << 20, 1 << 30
+_FRESH = 8  # blocks in GDAL's cache where none is needed twice: two for each of four threads
 _LARGE = 1 << 30
 _numbers = itertools.count()
 
@@ -204,13 +205,19 @@ class Slide:
             yield heard
 
     def _cache_need(self, y0: int, y1: int, x0: int, x1: int) -> int:
-        """Bytes of cache that let the next window of a grid reuse this one's blocks."""
+        """Bytes of cache that let the next window of a grid reuse this one's blocks.
+
+        If it needs none of them, only the few that are being read have to fit: what is written over
+        and over stays in the processor's cache, and fresh memory has to be fetched and zeroed.
+        """
         (height, width), (tall, wide) = self.shape, self.block
         rows_cut = y0 % tall or (y1 % tall and y1 != height)
         columns_cut = x0 % wide or (x1 % wide and x1 != width)
-        kept = (y1 - y0 if columns_cut else 0) + 2 * tall if rows_cut or columns_cut else 0
-        size = min(kept, height) * width * self._source.stored_bands * self.dtype.itemsize
-        return min(max(size, _CACHE_FLOOR), _CACHE_CEILING)
+        pixel = self._source.stored_bands * self.dtype.itemsize
+        if not rows_cut and not columns_cut:
+            return min(_FRESH * tall * wide * pixel, _CACHE_FLOOR)
+        kept = (y1 - y0 if columns_cut else 0) + 2 * tall
+        return min(max(min(kept, height) * width * pixel, _CACHE_FLOOR), _CACHE_CEILING)
 
     def _forget_ended_threads(self) -> None:
         alive = {thread.ident for thread in threading.enumerate()}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 Pad = Literal["reflect", "edge", "constant"]
 PADS: tuple[Pad, ...] = ("reflect", "edge", "constant")
 
-_PIECE_BYTES = 8 << 20
+_PIECE_BYTES = 12 << 20
 _TALLEST_PIECE = 4096
 
 
