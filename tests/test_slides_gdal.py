@@ -1,10 +1,12 @@
 """What the reader does with GDAL around it: logs, warnings, the block cache, sequential files."""
 
+import gc
 import logging
 import logging.config
 import os
 import threading
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +16,7 @@ import tifffile
 from rasterio.env import get_gdal_config, set_gdal_config
 
 from kagglekit.errors import SlideError
-from kagglekit.slides import open_slide
+from kagglekit.slides import _source, open_slide
 from kagglekit.slides._gdal import cache_limit, open_dataset
 from kagglekit.slides._layout import describe_tiff
 from tests.slides_damage import DAMAGE, LAYOUTS
@@ -281,6 +283,42 @@ def test_gdal_sees_the_file_alone(tmp_path):
     LAYOUTS["turned sidecars are not read"](path, picture(SHAPE))
     assert len(list(tmp_path.iterdir())) == 5
     assert open_dataset(str(path), "GTiff").files == [str(path)]
+
+
+@pytest.mark.parametrize("kind", sorted(LAYOUTS))
+def test_what_was_read_stays_when_the_thread_reads_on(tmp_path, kind):
+    """All slides of a thread are decoded into the same memory."""
+    LAYOUTS[kind](tmp_path / "a", picture(SHAPE))
+    by_rasterio(tmp_path / "b.tiff", picture((128, 128), 1), **RGB)
+    with open_slide(tmp_path / "a") as slide, open_slide(tmp_path / "b.tiff") as other:
+        found = slide.read(0, slide.shape[0], 0, slide.shape[1])
+        kept = found.copy()
+        other.read(0, 128, 0, 128)
+        np.testing.assert_array_equal(found, kept)
+
+
+def test_a_thread_decodes_into_one_memory_that_ends_with_it(tmp_path):
+    pixels = [picture((64, 64), seed) for seed in range(2)]
+    paths = [tmp_path / "a.tiff", tmp_path / "b.tiff"]
+    for path, each in zip(paths, pixels, strict=True):
+        by_rasterio(path, each, **RGB)
+    slides = [open_slide(path) for path in paths]
+    seen = []
+
+    def read():
+        for slide, each in zip(slides, pixels, strict=True):
+            np.testing.assert_array_equal(slide.read(0, 64, 0, 64), each)
+            seen.append(weakref.ref(_source._scratch.memory))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    thread.join()
+    gc.collect()
+    assert len(seen) == 2
+    assert seen[0] is seen[1]  # Python keeps one reference of this kind for each array
+    assert seen[0]() is None
+    for slide in slides:
+        slide.close()
 
 
 def test_the_users_setting_of_threads_is_not_followed(tmp_path, monkeypatch):

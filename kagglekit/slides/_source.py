@@ -1,5 +1,6 @@
 """Where a slide's pixels come from: what is known of them, and a reader for one thread."""
 
+import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,16 @@ _SAME_WIDTH = {1: np.uint8, 2: np.uint16, 4: np.int32, 8: np.float64}
 # The last bytes of a whole file; a few more may follow.
 _ENDS = {"PNG": b"IEND\xae\x42\x60\x82", "JPEG": b"\xff\xd9", "GIF": b";"}
 _TAIL = 64
+
+
+class _Scratch(threading.local):
+    """Where a thread puts what it decodes: once for all slides it reads, and gone when it ends."""
+
+    def __init__(self) -> None:
+        self.memory = np.empty(0, np.uint8)
+
+
+_scratch = _Scratch()
 
 
 class Reader(Protocol):
@@ -108,7 +119,6 @@ class GdalSource(Source):
 class _GdalReader:
     def __init__(self, source: GdalSource, datasets: list[Any]) -> None:
         self._source, self._datasets = source, datasets
-        self._scratch: Array = np.empty(0, source.dtype)
 
     def read(self, y0: int, y1: int, x0: int, x1: int, *, scale: int) -> Array:
         bands = list(self._source.bands)
@@ -127,12 +137,13 @@ class _GdalReader:
         Fresh megabytes for every read cost more, in page faults, than decoding raw pixels into
         them.
         """
-        size = count * height * width
+        dtype = self._source.dtype
         if count == 1 and self._source.lookup is None:
-            return np.empty((1, height, width), self._source.dtype)
-        if self._scratch.size < size:
-            self._scratch = np.empty(size, self._source.dtype)
-        return self._scratch[:size].reshape(count, height, width)
+            return np.empty((1, height, width), dtype)
+        size = count * height * width * dtype.itemsize
+        if _scratch.memory.size < size:
+            _scratch.memory = np.empty(size, np.uint8)
+        return _scratch.memory[:size].view(dtype).reshape(count, height, width)
 
 
 def interleave(planes: Array) -> Array:
