@@ -156,8 +156,7 @@ def test_the_cache_limit_is_ours_during_a_read_only(tmp_path, no_other_slide):
         with rasterio.Env(GDAL_CACHEMAX=1 << 27):
             slide.read(0, 9, 0, 9)
             assert get_gdal_config("GDAL_CACHEMAX") == 1 << 27
-        # The whole image cuts no block (one row each), the small window does.
-        assert limits == [8 * 3000 * 3, 16 << 20]
+        assert limits == [16 << 20] * 2  # the whole image fits
         assert get_gdal_config("GDAL_CACHEMAX") == before
 
 
@@ -229,6 +228,12 @@ def test_the_cache_holds_what_neighbouring_windows_share(tmp_path):
         assert need(2560, 3000, 0, 5120) == 8 * 256 * 256 * 3  # so does one that ends at the border
         assert need(0, 1000, 100, 1100) == max((1000 + 512) * row, 16 << 20)
         assert need(100, 1100, 0, 5120) == 16 << 20  # full rows share one row of blocks
+
+
+def test_the_cache_holds_a_small_image_whole(tmp_path):
+    by_rasterio(tmp_path / "a.tiff", np.zeros((256, 512, 3), np.uint8), tiled=True)
+    with open_slide(tmp_path / "a.tiff") as slide:
+        assert slide._cache_need(0, 256, 0, 512) == 16 << 20
 
 
 def test_gdal_is_told_nothing_that_stays(tmp_path):

@@ -207,14 +207,15 @@ class Slide:
     def _cache_need(self, y0: int, y1: int, x0: int, x1: int) -> int:
         """Bytes of cache that let the next window of a grid reuse this one's blocks.
 
-        If it needs none of them, only the few that are being read have to fit: what is written over
-        and over stays in the processor's cache, and fresh memory has to be fetched and zeroed.
+        If it needs none of them, and the image is too large to be kept whole, only the few that are
+        being read have to fit: what is written over and over stays in the processor's cache, and
+        fresh memory has to be fetched and zeroed.
         """
         (height, width), (tall, wide) = self.shape, self.block
         rows_cut = y0 % tall or (y1 % tall and y1 != height)
         columns_cut = x0 % wide or (x1 % wide and x1 != width)
         pixel = self._source.stored_bands * self.dtype.itemsize
-        if not rows_cut and not columns_cut:
+        if not rows_cut and not columns_cut and height * width * pixel > _CACHE_FLOOR:
             return min(_FRESH * tall * wide * pixel, _CACHE_FLOOR)
         kept = (y1 - y0 if columns_cut else 0) + 2 * tall
         return min(max(min(kept, height) * width * pixel, _CACHE_FLOOR), _CACHE_CEILING)
