@@ -13,6 +13,7 @@ from kagglekit.errors import SlideError
 from kagglekit.inference import _feed
 from kagglekit.inference._feed import Demand, Feed, chunk_edges
 from kagglekit.slides import Slide, open_slide
+from kagglekit.slides._window import pieces
 from kagglekit.tiling import plan_grid
 from tests.array_slide import TILED, ArraySlide, smooth_picture, write_image
 
@@ -157,6 +158,8 @@ def test_chunks_hold_as_many_pixels_at_network_resolution(scale, area):
     slide = SimpleNamespace(shape=(40_000, 50_000), block=(512, 512))
     rows, columns = chunk_edges(slide, 0, [scale])
     assert np.diff(rows)[0] * np.diff(columns)[0] == area
+    # Cut up further, its pixels would be copied once more.
+    assert len(pieces((0, 0), (rows[1], columns[1]), slide.block, scale, 3)) == 1
 
 
 def test_only_some_strips_read_only_what_they_need():

@@ -28,7 +28,7 @@ Pixels: TypeAlias = npt.NDArray[Any]
 Key: TypeAlias = tuple[int, int]  # which chunk down the image, and which along it
 
 # What a thread does at a time where blocks are smaller: pixels at network resolution, as long as
-# that is not too much to decode in one go.
+# that is not too much to decode in one go: three bytes each, they are one piece of `Slide.read`.
 _CHUNK = 1 << 18
 _IMAGE_PIXELS = 1 << 22
 AHEAD = 8 << 20  # bytes decoded before they are needed, at network resolution
