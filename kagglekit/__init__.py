@@ -29,6 +29,7 @@ __all__ = [
     "rle",
     "scaling",
     "scoring",
+    "scratch",
     "slides",
     "speed",
     "stain",

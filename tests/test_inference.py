@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from kagglekit import scratch
 from kagglekit.inference import (
     _job,
     _predict,
@@ -372,8 +373,14 @@ def test_by_default_small_windows_are_predicted_together(slide_of):
 
 def test_freed_memory_is_given_back_before_masks_are_made(slide_of, monkeypatch):
     told = []
-    monkeypatch.setattr(_sweep, "give_back_freed_memory", lambda: told.append("given back"))
+
+    def trim():
+        assert scratch.take(0).base.size == 0  # what this thread decoded in is among what is freed
+        told.append("given back")
+
+    monkeypatch.setattr(_sweep, "give_back_freed_memory", trim)
     monkeypatch.setattr(_predict, "assemble", lambda *args: told.append("made") or assemble(*args))
+    scratch.take(1000)
     predict_mask(identity(), slide_of(smooth_picture((64, 64))), progress=False)
     assert told == ["given back", "made"]
 

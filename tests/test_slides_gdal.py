@@ -15,8 +15,9 @@ import rasterio
 import tifffile
 from rasterio.env import get_gdal_config, set_gdal_config
 
+from kagglekit import scratch
 from kagglekit.errors import SlideError
-from kagglekit.slides import _source, open_slide
+from kagglekit.slides import open_slide
 from kagglekit.slides._gdal import cache_limit, open_dataset
 from kagglekit.slides._layout import describe_tiff
 from tests.slides_damage import DAMAGE, LAYOUTS
@@ -313,7 +314,7 @@ def test_a_thread_decodes_into_one_memory_that_ends_with_it(tmp_path):
     def read():
         for slide, each in zip(slides, pixels, strict=True):
             np.testing.assert_array_equal(slide.read(0, 64, 0, 64), each)
-            seen.append(weakref.ref(_source._scratch.memory))
+            seen.append(weakref.ref(scratch.take(0).base))
 
     thread = threading.Thread(target=read)
     thread.start()

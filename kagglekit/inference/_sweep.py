@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from kagglekit import scratch
 from kagglekit.inference._answers import answers, cores_for, waiting, workers
 from kagglekit.inference._batches import Batch, Batches
 from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
@@ -100,6 +101,8 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
         run.go(stats, (lambda: run.save(note)) if note is not None else None)
     if note is not None:
         note.remove()
+    # Runs and text, which come next, shall not lie beside what the slide was decoded in.
+    scratch.give_back()
     give_back_freed_memory()
     stats.seconds, stats.peak_bytes = time.perf_counter() - started, peak_bytes()
     return stats

@@ -1,6 +1,5 @@
 """Where a slide's pixels come from: what is known of them, and a reader for one thread."""
 
-import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from rasterio.windows import Window
 
+from kagglekit import scratch
 from kagglekit.scaling import shrink, shrink_planes
 from kagglekit.slides._gdal import open_dataset
 
@@ -22,16 +22,6 @@ _SAME_WIDTH = {1: np.uint8, 2: np.uint16, 4: np.int32, 8: np.float64}
 # The last bytes of a whole file; a few more may follow.
 _ENDS = {"PNG": b"IEND\xae\x42\x60\x82", "JPEG": b"\xff\xd9", "GIF": b";"}
 _TAIL = 64
-
-
-class _Scratch(threading.local):
-    """Where a thread puts what it decodes: once for all slides it reads, and gone when it ends."""
-
-    def __init__(self) -> None:
-        self.memory = np.empty(0, np.uint8)
-
-
-_scratch = _Scratch()
 
 
 class Reader(Protocol):
@@ -132,18 +122,12 @@ class _GdalReader:
         return interleave(planes if scale == 1 else shrink_planes(planes, scale))
 
     def _planes(self, count: int, height: int, width: int) -> Array:
-        """Memory for planes, new only where they are returned themselves.
-
-        Fresh megabytes for every read cost more, in page faults, than decoding raw pixels into
-        them.
-        """
+        """Memory for planes, new only where they are returned themselves."""
         dtype = self._source.dtype
         if count == 1 and self._source.lookup is None:
             return np.empty((1, height, width), dtype)
         size = count * height * width * dtype.itemsize
-        if _scratch.memory.size < size:
-            _scratch.memory = np.empty(size, np.uint8)
-        return _scratch.memory[:size].view(dtype).reshape(count, height, width)
+        return scratch.take(size).view(dtype).reshape(count, height, width)
 
 
 def interleave(planes: Array) -> Array:
