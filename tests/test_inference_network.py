@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from kagglekit.inference import _network
 from kagglekit.inference._network import Network
 from kagglekit.models import Model, Recipe
 from kagglekit.tta import views
@@ -107,19 +108,22 @@ def test_keeps_no_gradient_and_no_graph():
 class Hungry(nn.Module):
     """Runs out of memory above a number of windows; notes how many it saw."""
 
-    def __init__(self, most):
+    def __init__(self, most, error=None):
         super().__init__()
         self.most, self.seen = most, []
+        self.error = error or torch.OutOfMemoryError("out of memory")
         self.net = nn.Conv2d(3, 2, 3, padding=1)
 
     def forward(self, x):
         self.seen.append(len(x))
         if len(x) > self.most:
-            raise torch.OutOfMemoryError("out of memory")
+            raise self.error
         return self.net(x)
 
 
-def test_too_many_windows_are_halved_and_the_result_is_the_same():
+def test_too_many_windows_are_halved_and_the_result_is_the_same(monkeypatch):
+    emptied = []
+    monkeypatch.setattr(_network, "_empty_cache", emptied.append)
     torch.manual_seed(0)
     net = Hungry(most=1)
     network = network_of([Model(net, Recipe(classes=2)).eval()], batch_size=5)
@@ -132,6 +136,7 @@ def test_too_many_windows_are_halved_and_the_result_is_the_same():
         "2 windows at once do not fit into the device's memory: going on with 1",
     ]
     assert network.batch_size == 1
+    assert emptied == [PIXELS.device] * 2
     net.most = 5
     whole = network_of([Model(net, Recipe(classes=2)).eval()]).prob(PIXELS)
     assert torch.allclose(found, whole, rtol=0, atol=1e-6)
@@ -163,9 +168,64 @@ def test_the_smaller_batch_stays_for_what_comes_next():
 
 
 def test_a_single_window_that_does_not_fit_is_an_error():
-    network = network_of([Model(Hungry(most=0), Recipe(classes=2)).eval()], batch_size=1)
-    with pytest.raises(torch.OutOfMemoryError, match="out of memory"):
-        network.prob(PIXELS[:1])
+    error = torch.OutOfMemoryError("out of memory")
+    network = network_of([Model(Hungry(0, error), Recipe(classes=2)).eval()], batch_size=2)
+    with (
+        pytest.warns(UserWarning, match="going on with 1"),
+        pytest.raises(torch.OutOfMemoryError) as caught,
+    ):
+        network.prob(PIXELS)
+    assert caught.value is error
+    assert error.__notes__ == [
+        "A single window of 16 x 24 does not fit into the device's memory: choose a smaller one, "
+        "or free what else lies there."
+    ]
+
+
+def memory_of_this_machine():
+    """What torch really says when the CPU's memory ends."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(1 << 60, dtype=torch.uint8)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "MPS backend out of memory (MPS allocated: 18.50 GiB, max allowed: 18.72 GiB).",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "XPU out of memory. Tried to allocate 2.00 GiB",
+        "[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
+        memory_of_this_machine(),
+    ],
+)
+def test_memory_that_ends_without_a_type_of_its_own_is_known_by_its_words(message):
+    net = Hungry(2, RuntimeError(message))
+    network = network_of([Model(net, Recipe(classes=2)).eval()], batch_size=5)
+    with pytest.warns(UserWarning, match="^5 windows at once do not fit into the device's memory"):
+        network.prob(PIXELS)
+    assert net.seen == [5, 2, 2, 1]
+
+
+def test_another_error_of_a_network_is_left_alone():
+    error = RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+    net = Hungry(2, error)
+    with pytest.raises(RuntimeError) as caught:
+        network_of([Model(net, Recipe(classes=2)).eval()], batch_size=5).prob(PIXELS)
+    assert caught.value is error
+    assert not hasattr(error, "__notes__")
+    assert net.seen == [5]
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+def test_what_the_device_keeps_is_given_back_before_the_next_attempt(kind, monkeypatch):
+    emptied = []
+    for other in ("cuda", "mps", "xpu"):
+        monkeypatch.setattr(f"torch.{other}.empty_cache", lambda other=other: emptied.append(other))
+    _network._empty_cache(torch.device(kind))
+    _network._empty_cache(torch.device("cpu"))
+    assert emptied == [kind]
 
 
 def test_nothing_of_a_failed_attempt_is_kept_while_going_on():

@@ -13,6 +13,10 @@ from kagglekit.tta import View
 
 Mean: TypeAlias = Literal["prob", "logit", "geometric"]
 
+# Of Apple's and Intel's GPUs; of cuBLAS and cuDNN, which ask for memory themselves; of the CPU, in
+# the words of Linux and of Windows.
+_SIGNS = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory", "not enough memory")
+
 
 class Network:
     """Models, looking at several views of each window, as one network.
@@ -54,7 +58,8 @@ class Network:
         """Predict: (N, C, h, w) pixels on the models' device to (N, planes, h, w) float32.
 
         Raises:
-            torch.OutOfMemoryError: the device has too little memory for a single window.
+            RuntimeError: the device has too little memory for a single window; where torch has a
+                type for that, a torch.OutOfMemoryError.
         """
         found: list[torch.Tensor] = []
         done = 0
@@ -62,15 +67,22 @@ class Network:
             batch = images[done : done + self.batch_size]
             try:
                 found.append(self._mean(batch))
-            except torch.OutOfMemoryError:
+            except RuntimeError as error:
+                if not tells_of_memory(error):
+                    raise
                 if len(batch) == 1:
+                    height, width = batch.shape[2:]
+                    error.add_note(
+                        f"A single window of {height} x {width} does not fit into the device's "
+                        "memory: choose a smaller one, or free what else lies there."
+                    )
                     raise
             else:
                 done += len(batch)
                 continue
             # Outside the except block, so that nothing of the failed attempt is kept alive.
             self.batch_size = len(batch) // 2
-            torch.cuda.empty_cache()
+            _empty_cache(images.device)
             warnings.warn(
                 f"{len(batch)} windows at once do not fit into the device's memory: "
                 f"going on with {self.batch_size}",
@@ -101,3 +113,18 @@ class Network:
         # float16 and not bfloat16: Kaggle's T4 has hardware for the first only.
         on = self.amp and device.type == "cuda"
         return torch.autocast(device.type, torch.float16, enabled=on)
+
+
+def tells_of_memory(error: RuntimeError) -> bool:
+    """Say whether torch had too little memory, which has a type of its own on some devices only.
+
+    Example:
+        >>> tells_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 18.50 GiB)"))
+        True
+    """
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _SIGNS)
+
+
+def _empty_cache(device: torch.device) -> None:
+    if device.type != "cpu":  # torch.cuda, torch.mps, torch.xpu
+        getattr(torch, device.type).empty_cache()
