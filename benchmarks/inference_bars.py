@@ -84,7 +84,7 @@ def against_peers(where: str, measured: Measured, factor: float) -> Iterator[str
 
 
 def of_equality(rows) -> Iterator[str]:
-    """Judge rows of (network, scale, overlap, tta, shape, differing, at the border)."""
+    """Judge rows of `inference_equal.tiled_equals_untiled`."""
     groups = {
         "U-Net, odd sizes, dead margin covers the reach": (
             0,

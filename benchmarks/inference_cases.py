@@ -245,9 +245,17 @@ def edges_of_text(text: str) -> np.ndarray:
 
 def differing(one: np.ndarray, two: np.ndarray, shape: tuple[int, int]) -> tuple[int, int]:
     """Count the pixels in which two masks differ, and those of them within 4 of the border."""
+    y, x = pixels_between(one, two, shape)
+    inside = (x >= 4) & (x < shape[1] - 4) & (y >= 4) & (y < shape[0] - 4)
+    return len(y), int(len(y) - inside.sum())
+
+
+def pixels_between(
+    one: np.ndarray, two: np.ndarray, shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and the columns of the pixels in which two masks, given by edges, differ."""
     edges = np.sort(np.concatenate([one, two]))  # an edge of both ends what it has begun
     starts, lengths = edges[::2], np.diff(edges)[::2]
     at = np.repeat(starts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
     x, y = np.divmod(at, shape[0])
-    inside = (x >= 4) & (x < shape[1] - 4) & (y >= 4) & (y < shape[0] - 4)
-    return len(at), int(len(at) - inside.sum())
+    return y, x

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from inference_cases import (
     THRESHOLD,
@@ -10,6 +11,7 @@ from inference_cases import (
     differing,
     edges_of,
     edges_of_text,
+    pixels_between,
     probabilities,
     right_answer,
 )
@@ -26,11 +28,12 @@ def tiled_equals_untiled(cache: Path, say) -> list[tuple]:
     """Compare kagglekit's masks with the whole image's, and print the table.
 
     Returns:
-        Rows of network, scale, overlap, TTA, shape, pixels that differ, of them at the border.
+        Rows of network, scale, overlap, TTA, shape, pixels that differ, of them at the border, and
+        how far from the threshold the whole image's probability is at most where they differ.
     """
     say("\n## Tiled and untiled, odd sizes\n")
-    say("| network | scale | overlap | TTA | image | differ | at the border |")
-    say("|---|---:|---:|---|---|---:|---:|")
+    say("| network | scale | overlap | TTA | image | differ | at the border | from the threshold |")
+    say("|---|---:|---:|---|---|---:|---:|---:|")
     rows = []
     plain = [("unet", scale, overlap, "none") for scale in (1, 4) for overlap in (64, 32)]
     turned = [("identity", 1, 64, tta) for tta in ("none", "flips", "d4")]
@@ -41,15 +44,25 @@ def tiled_equals_untiled(cache: Path, say) -> list[tuple]:
                 mask = predict_mask(
                     build(case, cache), image, min_overlap=overlap, tta=tta, progress=False
                 )
-            found = edges_of_text(mask.to_text())
-            counts = differing(right_answer(case, cache), found, case.shape)
-            rows.append((net, scale, overlap, tta, case.shape, *counts))
+            edges, found = right_answer(case, cache), edges_of_text(mask.to_text())
+            counts = differing(edges, found, case.shape)
+            apart = from_the_threshold(case, cache, *pixels_between(edges, found, case.shape))
+            rows.append((net, scale, overlap, tta, case.shape, *counts, apart))
             height, width = case.shape
             say(
                 f"| {net} | {scale} | {overlap} | {tta} | {width:,} × {height:,} |"
-                f" {counts[0]:,} | {counts[1]:,} |"
+                f" {counts[0]:,} | {counts[1]:,} | {'' if apart is None else f'{apart:.1e}'} |"
             )
     return rows
+
+
+def from_the_threshold(case: Case, cache: Path, y: np.ndarray, x: np.ndarray) -> float | None:
+    """Return how far the whole image's probability is from the threshold at most at some pixels."""
+    if not len(y):
+        return None
+    bands = probabilities(build(case, cache), slide(case.slide, cache), case)
+    whole = np.concatenate([prob for _, prob in bands])
+    return float(abs(whole[y, x] - THRESHOLD).max())
 
 
 def check(cache: Path) -> int:
