@@ -174,7 +174,7 @@ def row(name: str, one: dict[str, float]) -> str:
     )
 
 
-def head(kind: str) -> None:
+def head(kind: str, runs: int) -> None:
     """Say what ran where."""
     model = next(
         (
@@ -193,7 +193,8 @@ def head(kind: str) -> None:
     say(f"Every contestant: a fresh process, {THREADS} torch threads, batch 1 unless named")
     say("(kagglekit: its default, 1 for windows of 512 and 2 for windows of 256),")
     say(f"OMP_WAIT_POLICY {policy}, files in the page cache.")
-    say(f"Made by `uv run --group bench python benchmarks/inference.py --case {kind} --write`.")
+    asked = f"{kind} --runs {runs}" if kind in PLANS else kind
+    say(f"Made by `uv run --group bench python benchmarks/inference.py --case {asked} --write`.")
 
 
 def arguments() -> argparse.Namespace:
@@ -227,7 +228,7 @@ def main() -> None:
 def run(kind: str, chosen: argparse.Namespace) -> None:
     """Measure one kind of case and print its tables and bars."""
     lines.clear()
-    head(kind)
+    head(kind, chosen.runs)
     results: dict[Case, bars.Measured] = {}
     for case, names in PLANS.get(kind, []):
         wanted = tuple(name.lower() for name in chosen.only or [""])

@@ -100,7 +100,11 @@ def of_equality(rows) -> Iterator[str]:
         ),
     }
     for where, (bar, group) in groups.items():
-        yield at_most(where, max(row[5] for row in group), bar, "px differ from the whole image")
+        differ = max(row[5] for row in group)
+        apart = max((row[7] for row in group if row[5]), default=0)
+        measured = f"{differ}, {apart:.1e} from the threshold" if differ else "0"
+        unit = "px differ from the whole image"
+        yield line(where, f"≤ {bar:g} {unit}", measured, differ <= bar)
         yield at_most(where, max(row[6] for row in group), 0, "of them within 4 px of the border")
 
 
