@@ -68,7 +68,7 @@ class Network:
             try:
                 found.append(self._mean(batch))
             except RuntimeError as error:
-                if not tells_of_memory(error):
+                if not _ran_out_of_memory(error):
                     raise
                 if len(batch) == 1:
                     height, width = batch.shape[2:]
@@ -115,11 +115,11 @@ class Network:
         return torch.autocast(device.type, torch.float16, enabled=on)
 
 
-def tells_of_memory(error: RuntimeError) -> bool:
-    """Say whether torch had too little memory, which has a type of its own on some devices only.
+def _ran_out_of_memory(error: RuntimeError) -> bool:
+    """Say whether memory ended, which torch has a type of its own for on some devices only.
 
     Example:
-        >>> tells_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 18.50 GiB)"))
+        >>> _ran_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 18.50 GiB)"))
         True
     """
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _SIGNS)
