@@ -116,7 +116,7 @@ class Network:
 
 
 def _ran_out_of_memory(error: RuntimeError) -> bool:
-    """Say whether memory ended, which torch has a type of its own for on some devices only.
+    """Say whether memory ended: only for some devices has torch a type for that.
 
     Example:
         >>> _ran_out_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 18.50 GiB)"))
