@@ -7,6 +7,7 @@ run both.
 import numpy as np
 from numba import njit
 
+_EIGHT, _TOGETHER = np.uint64(8), np.uint64(64)
 _LIMIT = 10**17  # far beyond any mask: numbers stop growing here instead of wrapping around
 
 
@@ -22,21 +23,23 @@ def _kernel(loop):
 def differing(rows, above, found):
     """Write the flat positions where `rows` and `above` differ to `found`; return how many.
 
-    Most of a mask is the same as the row above: eight words of eight pixels are compared at
-    a time, and only where they differ is it asked which pixel.
+    Most of a mask is the same as the row above: 64 words of eight pixels are compared at
+    a time, and only where they differ is it asked which pixel. Those indices are unsigned:
+    of others it would be asked at each word whether they count from the end.
     """
     count = 0
     a, b = rows.ravel(), above.ravel()
-    even = len(a) - len(a) % 64
+    even = len(a) - len(a) % (8 * 64)
     words, words_above = a[:even].view(np.uint64), b[:even].view(np.uint64)
-    for block in range(0, len(words), 8):
+    for block in range(np.uint64(len(words) // 64)):
+        first = _TOGETHER * block
         different = np.uint64(0)
-        for k in range(block, block + 8):
+        for k in range(first, first + _TOGETHER):
             different |= words[k] ^ words_above[k]
         if different:
-            for k in range(block, block + 8):
+            for k in range(first, first + _TOGETHER):
                 if words[k] != words_above[k]:
-                    for i in range(8 * k, 8 * k + 8):
+                    for i in range(_EIGHT * k, _EIGHT * k + _EIGHT):
                         found[count] = i
                         count += a[i] != b[i]
     for i in range(even, len(a)):
