@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from functools import partial
-from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -150,12 +149,13 @@ def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
         return " ".join([f"{start} {length}" for start, length in pairs])
     kernel = compiled("write_pairs", 25 * len(starts))
     put = _put_with_numpy if kernel is None else partial(_put_with, kernel)
-    # A piece at a time: what is worked with takes several times the memory of the text.
-    text = StringIO()
+    # A piece at a time: what is worked with takes several times the memory of the text. It grows
+    # where it lies: to join pieces would hold them and the whole at once.
+    text = ""
     for i in range(0, len(starts), _PIECE):
         piece = put(starts[i : i + _PIECE] + base, lengths[i : i + _PIECE])
-        text.write(piece if i + _PIECE < len(starts) else piece[:-1])
-    return text.getvalue()
+        text += piece if i + _PIECE < len(starts) else piece[:-1]
+    return text
 
 
 def _put_with_numpy(starts: Ints, lengths: Ints) -> str:
