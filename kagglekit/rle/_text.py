@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from functools import partial
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -149,13 +150,12 @@ def write(starts: Ints, lengths: Ints, base: int = 1) -> str:
         return " ".join([f"{start} {length}" for start, length in pairs])
     kernel = compiled("write_pairs", 25 * len(starts))
     put = _put_with_numpy if kernel is None else partial(_put_with, kernel)
-    # A piece at a time: what is worked with takes several times the memory of the text. It grows
-    # where it lies: to join pieces would hold them and the whole at once.
-    text = ""
+    # A piece at a time: what is worked with takes several times the memory of the text.
+    text = StringIO()
     for i in range(0, len(starts), _PIECE):
         piece = put(starts[i : i + _PIECE] + base, lengths[i : i + _PIECE])
-        text += piece if i + _PIECE < len(starts) else piece[:-1]
-    return text
+        text.write(piece if i + _PIECE < len(starts) else piece[:-1])
+    return text.getvalue()
 
 
 def _put_with_numpy(starts: Ints, lengths: Ints) -> str:
