@@ -81,15 +81,22 @@ def track(shape, scale, strips=None, axis=0):
     return Track(scale, grid, axis, strips, range(along.size), network, "crop", CPU)
 
 
-def batches_of(slide, tracks, batch_size, skip=False, look=lambda batch: None):
+def batches_of(slide, tracks, batch_size, skip=False, look=lambda batch: None, device=CPU):
     """Return the batches, after looking at each while its images are there."""
     demands = [Demand(one.scale, one.grid, one.strips) for one in tracks]
     found = []
     with ThreadPoolExecutor(1) as pool, Feed(slide, tracks[0].axis, demands, pool) as feed:
-        for batch in Batches(feed, tracks, batch_size, skip, CPU):
+        for batch in Batches(feed, tracks, batch_size, skip, device):
             look(batch)
             found.append(batch)
     return found
+
+
+def test_images_are_brought_to_a_device_without_streams():
+    slide = ArraySlide(np.zeros((32, 96, 3), np.uint8))
+    nowhere = torch.device("meta")
+    found = batches_of(slide, [track((32, 96), 1)], 2, device=nowhere)
+    assert [batch.images.device for batch in found] == [nowhere] * 2
 
 
 def glass(height, width):

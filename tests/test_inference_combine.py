@@ -86,7 +86,7 @@ def test_equals_the_mean_of_the_enlarged_maps(case):
 def test_rows_handed_on_at_a_time_change_nothing(case):
     whole = combined(case)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_combine, "rows_at_once", lambda planes, length: 3)
+        patch.setattr(_combine, "rows_at_once", lambda planes, length, device: 3)
         assert torch.equal(combined(case), whole)
 
 

@@ -246,6 +246,28 @@ def test_nothing_of_a_failed_attempt_is_kept_while_going_on():
     assert Watching.alive is False
 
 
+class Volume(nn.Module):
+    """Sees the channels as the slices of a volume."""
+
+    def __init__(self):
+        super().__init__()
+        self.deep, self.flat = nn.Conv3d(1, 2, 3, padding=1), nn.Conv2d(6, 2, 3, padding=1)
+
+    def forward(self, x):
+        return self.flat(self.deep(x[:, None]).flatten(1, 2))
+
+
+def test_weights_over_two_dimensions_are_laid_out_as_pixels_lie_and_others_left_alone():
+    torch.manual_seed(0)
+    model = Model(Volume(), Recipe(classes=2)).eval()
+    net, before = model.net, network_of([model]).prob(PIXELS)
+    _network.put_channels_last(model)
+    assert net.flat.weight.is_contiguous(memory_format=torch.channels_last)
+    assert not net.flat.weight.is_contiguous()
+    assert net.deep.weight.is_contiguous()
+    assert torch.allclose(network_of([model]).prob(PIXELS), before, rtol=0, atol=1e-6)
+
+
 @pytest.mark.slow  # importing the compiler takes longer than all of the above
 def test_compiled_models_give_the_same(monkeypatch):
     asked, compile = [], torch.compile

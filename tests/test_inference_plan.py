@@ -15,6 +15,7 @@ from kagglekit.inference._sweep import _network
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import Slide, open_slide
 from tests.array_slide import TILED, write_image
+from tests.make_believe import a_gpu
 
 PLAN = Plan(
     name="a.tiff", shape=(50_680, 39_960), scales=(4,), windows=3_036, strips=66, direction="down",
@@ -76,6 +77,14 @@ def test_counts_of_one_model(slide):
     assert (plan.name, plan.shape, plan.scales) == ("a.tiff", (700, 500), (1,))
     assert (plan.windows, plan.strips, plan.direction) == (11 * 8, 11, "down")
     assert (plan.device, plan.device_bytes, plan.seconds) == ("cpu", 0, None)
+
+
+def test_on_a_gpu_a_strip_of_the_map_lies_there_and_what_is_made_of_it(slide, monkeypatch):
+    with a_gpu(monkeypatch):
+        plan = plan_of(counting().to("cuda"), slide, min_overlap=0, progress=False)
+    floats, rows, columns = 4, 64, 512
+    assert plan.device == "cuda:0"
+    assert plan.device_bytes == floats * rows * columns + 12 * rows * 500
 
 
 def test_counts_of_two_scales(slide):

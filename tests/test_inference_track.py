@@ -50,4 +50,5 @@ def test_rows_handed_on_at_a_time_change_nothing(axis, monkeypatch):
     [(1, 1 << 20, 1), (1, 50_000, 20), (4, 50_000, 5), (9, 1 << 20, 1)],
 )
 def test_long_rows_come_one_by_one_and_short_ones_many_at_a_time(planes, length, rows):
-    assert rows_at_once(planes, length) == rows
+    assert rows_at_once(planes, length, torch.device("cpu")) == rows
+    assert rows_at_once(planes, 16 * length, torch.device("cuda")) == rows

@@ -18,6 +18,7 @@ from kagglekit.losses import (
     soft_dice_loss,
     tversky_loss,
 )
+from tests.make_believe import a_gpu
 
 SHAPE = (2, 3, 4, 5)
 BOUNDED = {
@@ -103,6 +104,15 @@ def test_under_autocast_nothing_is_lost(loss, dtype):
         value = loss(logits, target.to(dtype))
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(loss(logits.double(), target).item(), rel=1e-5)
+
+
+@every
+def test_is_computed_where_the_logits_lie(loss, monkeypatch):
+    logits, target = some(3)
+    with torch.inference_mode(), a_gpu(monkeypatch):
+        value = loss(logits.to("cuda"), target.to("cuda"))
+        assert value.device.type == "cuda"
+        assert value.item() == pytest.approx(loss(logits, target).item())
 
 
 def test_counts_beyond_what_half_precision_can_hold():

@@ -119,11 +119,13 @@ class Batches:
 
     def _send(self, host: torch.Tensor, batch: Batch) -> None:
         """Bring the images to the device: as stored, for floats would weigh four times as much."""
-        if self._stream is not None:
+        if self._stream is None:
+            images = host.to(self.device)
+        else:
             with torch.cuda.stream(self._stream):
-                host = host.to(self.device, non_blocking=True)
+                images = host.to(self.device, non_blocking=True)
                 batch.arrived = self._stream.record_event()
-        batch.images = host.permute(0, 3, 1, 2)
+        batch.images = images.permute(0, 3, 1, 2)
 
     def _received(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in ahead(batches, _WAITING):

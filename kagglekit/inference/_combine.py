@@ -82,7 +82,7 @@ class Combine:
         self.maps[which].push(prob)
         ready = min(self.rows.stop, *(one.ready for one in self.maps))
         whole = self.maps[0]
-        step = rows_at_once(len(prob), whole.size[1 - whole.axis])
+        step = rows_at_once(len(prob), whole.size[1 - whole.axis], prob.device)
         while self.given < ready:
             stop = min(self.given + step, ready)
             parts = [one.take(self.given, stop) for one in self.maps]
@@ -113,13 +113,15 @@ def _interpolate(
     """Return samples first to stop of the enlarged axis; `values` starts with sample `begin`."""
     if factor == 1:
         return values.narrow(dim, first - begin, stop - first)
-    at = (torch.arange(first, stop, device=values.device, dtype=torch.float64) + 0.5) / factor - 0.5
+    # On the CPU: Apple's GPUs have no float64.
+    at = (torch.arange(first, stop, dtype=torch.float64) + 0.5) / factor - 0.5
     below = at.floor()
     shape = [1] * values.ndim
     shape[dim] = -1
-    share = (at - below).to(values.dtype).reshape(shape)
-    one, two = (
-        values.index_select(dim, (index - begin).clamp(0, values.shape[dim] - 1))
+    share = (at - below).to(values.dtype).reshape(shape).to(values.device)
+    indices = (
+        (index - begin).clamp(0, values.shape[dim] - 1).to(values.device)
         for index in (below.long(), below.long() + 1)
     )
+    one, two = (values.index_select(dim, index) for index in indices)
     return one + share * (two - one)

@@ -47,8 +47,8 @@ class Network:
     ) -> None:
         self.models, self.views, self.mean = models, views, mean
         if models and models[0].device.type == "cuda":
-            for model in models:  # as the pixels lie: a GPU's convolutions are faster so
-                model.to(memory_format=torch.channels_last)
+            for model in models:
+                put_channels_last(model)
         # All windows have one shape, so nothing has to be compiled for shapes that vary.
         self._calls = [torch.compile(m, dynamic=False) if compile else m for m in models]
         self.shares = [weight / sum(weights) / len(views) for weight in weights]
@@ -95,7 +95,9 @@ class Network:
         # A single answer is its own mean, and would come back from its logarithm a digit off.
         alone = len(self.models) * len(self.views) == 1
         mean = "prob" if alone and self.mean == "geometric" else self.mean
-        with torch.inference_mode(), self._half(images.device):
+        # In the inference mode torch would cast the weights to half precision for each batch anew.
+        half = self._half(images.device)
+        with torch.inference_mode(not half), torch.no_grad(), self.precision(images.device):
             for call, share in zip(self._calls, self.shares, strict=True):
                 for view in self.views:
                     value = view.undo(call(view.apply(images)).float())
@@ -109,10 +111,26 @@ class Network:
                 raise ValueError("no model given; expected at least one")
             return {"prob": lambda: total, "logit": total.sigmoid, "geometric": total.exp}[mean]()
 
-    def _half(self, device: torch.device) -> AbstractContextManager[object]:
+    def precision(self, device: torch.device) -> AbstractContextManager[object]:
+        """Return a context that computes in half precision, if that is wanted.
+
+        Each batch enters one; within another, around many batches, weights are cast only once.
+        """
         # float16 and not bfloat16: Kaggle's T4 has hardware for the first only.
-        on = self.amp and device.type == "cuda"
-        return torch.autocast(device.type, torch.float16, enabled=on)
+        return torch.autocast(device.type, torch.float16, enabled=self._half(device))
+
+    def _half(self, device: torch.device) -> bool:
+        return self.amp and device.type == "cuda"
+
+
+def put_channels_last(model: Model) -> None:
+    """Lay the convolutions' weights out as pixels lie in memory: a GPU computes faster with them.
+
+    Not those over three dimensions, at which `Model.to(memory_format=...)` stops with an error.
+    """
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _ran_out_of_memory(error: RuntimeError) -> bool:

@@ -13,7 +13,7 @@ from kagglekit.inference._feed import AHEAD, chunk_edges
 from kagglekit.inference._job import Job
 from kagglekit.inference._memory import available_bytes
 from kagglekit.inference._network import Network
-from kagglekit.inference._track import VALUES_AT_ONCE
+from kagglekit.inference._track import values_at_once
 
 WORTH_TELLING = 32  # windows: below that a prediction is over before its plan is read
 
@@ -110,7 +110,7 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         reading += held * along.window * across.window * (pixel + 4 * job.classes)
         blended += 4 * job.classes * along.window * across.padded
         # Rows on their way to runs: as floats, as decisions, and where these change.
-        reading += 12 * min(VALUES_AT_ONCE, job.classes * along.window * across.size)
+        blended += 12 * min(values_at_once(job.device), job.classes * along.window * across.size)
     on_gpu = job.device.type == "cuda"
     plan = Plan(
         name=slide.path.name,

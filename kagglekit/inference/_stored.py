@@ -105,7 +105,7 @@ def _strips(prob: Map, each: int = 1) -> Iterator[torch.Tensor]:
 
     `each` value is going to be so many.
     """
-    step = rows_at_once(prob.shape[0] * each, prob.shape[2])
+    step = rows_at_once(prob.shape[0] * each, prob.shape[2], torch.device("cpu"))
     for at in range(0, prob.shape[1], step):
         yield torch.from_numpy(prob[:, at : at + step].astype(np.float32))
 

@@ -156,6 +156,7 @@ class _Run:
         cores = cores_for(stats.tiles, job.batch_size, job.device, job.compile)
         with (
             bar,
+            self.tracks[0].network.precision(job.device),
             workers(cores, job.threads) as pool,
             Feed(job.slide, job.axis, demands, pool) as feed,
         ):

@@ -14,6 +14,7 @@ from kagglekit.tiling import Blend, Grid
 
 _UNIT = 2.0**30  # of a probability: a float32 of at least 1/64 fits without rounding
 VALUES_AT_ONCE = 1 << 20  # of the map, handed on at a time: bounds memory, changes nothing else
+_TIMES_ON_GPU = 16  # a GPU is idle while the few values that matter are fetched from it
 
 
 class Track:
@@ -67,8 +68,9 @@ class Track:
         Returns:
             (N, planes, h, w) int32.
         """
+        # Not indexed with a list: a GPU would get it as a tensor, and wait for that, idle.
         rows, columns = (
-            weights[i if side == self.axis else windows]
+            torch.stack([weights[j] for j in ([i] if side == self.axis else windows)])
             for side, weights in enumerate(self._weights)
         )
         prob.mul_(rows.reshape(-1, 1, rows.shape[-1], 1))
@@ -89,7 +91,7 @@ class Track:
         last = i + 1 == len(self.along.starts)
         stop = self.along.size if last else self.along.starts[i + 1]
         first, end = max(start, self.keep.start), min(stop, self.keep.stop)
-        step = rows_at_once(len(self.blended), self.across.size)
+        step = rows_at_once(len(self.blended), self.across.size, self.blended.device)
         for at in range(first, end, step):
             rows = self.blended.narrow(along, at - start, min(step, end - at))
             inside = rows.narrow(3 - along, 0, self.across.size)
@@ -113,6 +115,11 @@ class Track:
         self.blended.narrow(1 + self.axis, 0, carried.shape[1 + self.axis]).copy_(carried)
 
 
-def rows_at_once(planes: int, length: int) -> int:
+def rows_at_once(planes: int, length: int, device: torch.device) -> int:
     """Return how many rows (or columns) of a map, `length` long, to hand on at a time."""
-    return max(1, VALUES_AT_ONCE // (planes * length))
+    return max(1, values_at_once(device) // (planes * length))
+
+
+def values_at_once(device: torch.device) -> int:
+    """Return how many values of a map on a device to hand on at a time."""
+    return VALUES_AT_ONCE * (1 if device.type == "cpu" else _TIMES_ON_GPU)

@@ -1,0 +1,148 @@
+"""What a GPU is asked to do, on one that is not there."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from kagglekit.inference import predict, predict_prob
+from kagglekit.inference._network import Network
+from kagglekit.models import Model, Recipe
+from kagglekit.slides import open_slide
+from kagglekit.tta import views
+from tests.array_slide import TILED, smooth_picture, write_image
+from tests.make_believe import a_gpu
+
+GPU = torch.device("cuda:0")
+
+
+def model(scale=1, classes=2, channels=3, **recipe):
+    """A convolution that no flip leaves as it is, and whose mask has outlines."""
+    generator = torch.Generator().manual_seed(scale)
+    net = nn.Conv2d(channels, classes, 5, padding=2)
+    with torch.no_grad():
+        net.weight.copy_(torch.rand(net.weight.shape, generator=generator) - 0.5)
+        net.bias.zero_()
+    recipe = {"in_channels": channels, "window": 64, "stride": 8} | recipe
+    return Model(net, Recipe(scale=scale, classes=classes, **recipe)).eval()
+
+
+def path_of(tmp_path, shape=(300, 417), channels=3, times=1):
+    pixels = smooth_picture(shape, channels)
+    if times > 1:
+        pixels = pixels.astype(np.uint16) * times
+    return write_image(tmp_path / "a.tiff", pixels, **TILED)
+
+
+def masks_of(models, path, **options):
+    with open_slide(path) as slide:
+        found = predict(models, slide, progress=False, **{"batch_size": 3} | options)
+    return [mask.to_text() for mask in found.masks]
+
+
+CASES = {
+    "full resolution": ({}, [1], {}),
+    "to the right": ({"shape": (300, 177)}, [1], {}),
+    "at a scale": ({}, [4], {}),
+    "at a scale, to the right": ({"shape": (600, 177)}, [3], {}),
+    "two scales": ({}, [1, 2], {"weights": (1, 2)}),
+    "two scales, geometric": ({}, [1, 2], {"mean": "geometric"}),
+    "two networks, all views": ({}, [4, 4], {"tta": "d4", "mean": "logit"}),
+    "planes that exclude each other": ({}, [4], {"exclusive": True}),
+    "planes in another order": ({}, [1], {"planes": (1, 0, 1), "threshold": (0.5, 0.5, 0.6)}),
+    "a double threshold": ({}, [4], {"threshold": 0.5, "high_threshold": 0.6}),
+    "background left out": ({}, [1], {"skip_background": True}),
+    "many windows at once": ({}, [1], {"batch_size": 8}),
+}
+
+
+@pytest.mark.parametrize("unknown", [(), (torch.float64,)], ids=["all", "without float64"])
+@pytest.mark.parametrize("case", CASES)
+def test_masks_are_those_of_the_cpu(case, unknown, tmp_path, monkeypatch):
+    picture, scales, options = CASES[case]
+    path = path_of(tmp_path, **picture)
+    expected = masks_of([model(scale) for scale in scales], path, **options)
+    assert all(expected)
+    with a_gpu(monkeypatch, unknown):
+        models = [model(scale).to(GPU) for scale in scales]
+        assert masks_of(models, path, amp=False, **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("picture", "recipe"),
+    [({"channels": 1}, {}), ({"channels": 1}, {"channels": 1, "mean": (0.5,), "std": (0.25,)}),
+     ({"times": 257}, {"max_value": 65535.0})],
+    ids=["grey", "grey for a grey network", "16 bits"],
+)  # fmt: skip
+def test_pixels_of_other_kinds_arrive(picture, recipe, tmp_path, monkeypatch):
+    path = path_of(tmp_path, **picture)
+    expected = masks_of(model(**recipe), path)
+    assert all(expected)
+    with a_gpu(monkeypatch):
+        assert masks_of(model(**recipe).to(GPU), path, amp=False) == expected
+
+
+def test_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    path = path_of(tmp_path, (700, 417))
+    expected = masks_of(model(2), path)
+    calls = []
+
+    def stop(module, given):
+        calls.append(len(given[0]))
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+
+    with a_gpu(monkeypatch):
+        one = model(2).to(GPU)
+        options = {"amp": False, "checkpoint": tmp_path / "so far"}
+        one.register_forward_pre_hook(stop)
+        with pytest.raises(KeyboardInterrupt):
+            masks_of(one, path, **options)
+        assert masks_of(one, path, **options) == expected
+    windows = 7 * 4
+    assert windows < sum(calls) < 1.5 * windows
+
+
+def test_half_precision_is_close(tmp_path, monkeypatch):
+    path = path_of(tmp_path)
+    options = {"progress": False, "dtype": "float32"}
+    with open_slide(path) as slide:
+        expected = predict_prob(model(), slide, tmp_path / "cpu.npy", **options)
+        with a_gpu(monkeypatch):
+            monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+            found = predict_prob(model().to(GPU), slide, tmp_path / "gpu.npy", **options)
+    error = np.abs(found - expected).max()
+    assert 1e-5 < error < 2e-3
+
+
+def test_weights_are_cast_to_half_precision_once(tmp_path, monkeypatch):
+    path = path_of(tmp_path)
+    with a_gpu(monkeypatch) as asked:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        one = model().to(GPU)
+        asked.clear()
+        masks_of(one, path)
+    cast = [a for a in asked if a.name == "_to_copy" and a.shapes == [one.net.weight.shape]]
+    assert len(cast) == 1
+
+
+def test_weights_are_laid_out_as_the_pixels_lie(monkeypatch):
+    with a_gpu(monkeypatch):
+        one = model().to(GPU)
+        Network([one], [1.0], views("none"), "prob", True, 8, False)
+        assert one.net.weight.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_nothing_waits_for_the_gpu_between_batches(tmp_path, monkeypatch):
+    path = path_of(tmp_path, (300, 1500))
+    waits = {}
+    for size in (2, 8):
+        with a_gpu(monkeypatch) as asked:
+            one = model(window=128).to(GPU)
+            asked.clear()
+            masks_of(one, path, amp=False, batch_size=size)
+        waits[size] = Counter(each.name for each in asked if each.waits)
+    assert waits[2] == waits[8]
+    assert set(waits[2]) == {"nonzero_numpy", "index", "to"}  # where masks change, once a strip
