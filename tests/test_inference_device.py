@@ -117,6 +117,18 @@ def test_half_precision_is_close(tmp_path, monkeypatch):
     assert 1e-5 < error < 2e-3
 
 
+def test_half_precision_goes_with_what_the_inference_mode_forbids(tmp_path, monkeypatch):
+    """The device that is not there knows no such mode; a CPU does, and has half precision, too."""
+    path = path_of(tmp_path, (300, 1500))
+    options = {"tta": "flips", "mean": "logit", "dtype": "float32"}
+    with open_slide(path) as slide:
+        expected = predict_prob(model(), slide, tmp_path / "a.npy", progress=False, **options)
+        monkeypatch.setattr(Network, "_half", lambda network, device: True)
+        found = predict_prob(model(), slide, tmp_path / "b.npy", **options)  # and networks timed
+    error = np.abs(found - expected).max()
+    assert 1e-5 < error < 2e-3
+
+
 def test_weights_are_cast_to_half_precision_once(tmp_path, monkeypatch):
     path = path_of(tmp_path)
     with a_gpu(monkeypatch) as asked:
