@@ -114,14 +114,15 @@ def _waits(name, given, target, kwargs):
 
 
 class _Stream:
-    def __init__(self, device=None):
-        pass
+    def __init__(self, note):
+        self.note = note
 
     def record_event(self):
         return self
 
     def wait_event(self, event):
         assert isinstance(event, _Stream)
+        self.note("wait_event")
 
 
 @contextlib.contextmanager
@@ -133,7 +134,7 @@ def a_gpu(monkeypatch, unknown=()):
         unknown: dtypes that this GPU has not.
 
     Yields:
-        A list of what it was asked for.
+        A list of what it was asked for; "wait_event", "record_stream" and "pin_memory" are in it, too.
     """
     asked = []
 
@@ -141,17 +142,24 @@ def a_gpu(monkeypatch, unknown=()):
         with _Gpu(unknown, asked):
             run(thread)
 
+    def note(name):
+        asked.append(Asked(name, [], False))
+
+    def empty(*args, pin_memory=False, empty=torch.empty, **kwargs):
+        if pin_memory:
+            note("pin_memory")
+        return empty(*args, **kwargs)
+
     torch._C._ensureCUDADeviceGuardSet()  # nothing is asked of a driver
-    empty = torch.empty
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "run", run)
-        patch.setattr(torch, "empty", lambda *a, pin_memory=False, **k: empty(*a, **k))
-        patch.setattr(torch.cuda, "Stream", _Stream)
+        patch.setattr(torch, "empty", empty)
+        patch.setattr(torch.cuda, "Stream", lambda device: _Stream(note))
         patch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
-        patch.setattr(torch.cuda, "current_stream", _Stream)
+        patch.setattr(torch.cuda, "current_stream", lambda device: _Stream(note))
         patch.setattr(torch.cuda, "synchronize", lambda device: None)
         patch.setattr(torch.cuda, "mem_get_info", lambda device: (8 << 30, 16 << 30))
-        patch.setattr(torch.Tensor, "record_stream", lambda tensor, stream: None)
+        patch.setattr(torch.Tensor, "record_stream", lambda tensor, stream: note("record_stream"))
         torch.__future__.set_overwrite_module_params_on_conversion(True)
         torch._C._set_only_lift_cpu_tensors(True)  # `torch.tensor` moves its own by an operation
         try:

@@ -140,6 +140,17 @@ def test_weights_are_cast_to_half_precision_once(tmp_path, monkeypatch):
     assert len(cast) == 1
 
 
+def test_batches_are_sent_from_pinned_memory_and_used_when_they_are_there(tmp_path, monkeypatch):
+    path, sizes = path_of(tmp_path), []
+    with a_gpu(monkeypatch) as asked:
+        one = model().to(GPU)
+        one.register_forward_pre_hook(lambda module, given: sizes.append(len(given[0])))
+        masks_of(one, path, amp=False)
+    count = Counter(each.name for each in asked)
+    assert len(sizes) > 10
+    assert {count[name] for name in ("pin_memory", "wait_event", "record_stream")} == {len(sizes)}
+
+
 def test_weights_are_laid_out_as_the_pixels_lie(monkeypatch):
     with a_gpu(monkeypatch):
         one = model().to(GPU)
