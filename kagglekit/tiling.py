@@ -10,6 +10,7 @@ Two grids, because they serve two readers:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -34,7 +35,8 @@ def make_grid(shape: tuple[int, int], window: int, min_overlap: int = 0) -> npt.
         right; all inside the image, none twice, every pixel covered.
 
     Raises:
-        ValueError: a side is below one pixel, or `min_overlap` is not in [0, window).
+        ValueError: a side is below one pixel or no whole number, or `min_overlap` is not in
+            [0, window).
 
     Example:
         >>> make_grid((100, 150), window=100, min_overlap=10).tolist()
@@ -279,6 +281,10 @@ def _checked_shape(shape: tuple[int, int]) -> tuple[int, int]:
 
 
 def _check_window(window: int, min_overlap: int) -> None:
+    sides: dict[str, Any] = {"window": window, "min_overlap": min_overlap}
+    for name, value in sides.items():
+        if not isinstance(value, Integral):
+            raise ValueError(f"{name}={value!r} must be a whole number of pixels")
     if window < 1:
         raise ValueError(f"window={window} must be at least 1 pixel")
     if not 0 <= min_overlap < window:

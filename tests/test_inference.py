@@ -538,7 +538,7 @@ def refusals():
             {"blend": "linear"},
             "blend='linear' must be one of 'trapezoid', 'hann', 'gaussian', 'constant', 'crop'",
         ),
-        "weights": (small_unet(), {"weights": [0]}, "weights=[0] must all be above 0"),
+        "weights": (small_unet(), {"weights": [0]}, "weights=[0] must all be above 0, and finite"),
         "many weights": (
             small_unet(),
             {"weights": [1, 2]},
@@ -549,7 +549,36 @@ def refusals():
             {"threshold": [0.1, 0.2]},
             "threshold=[0.1, 0.2] must be one number or one for each of 1 masks",
         ),
-        "batch": (small_unet(), {"batch_size": 0}, "batch_size=0 must be at least 1"),
+        "batch": (
+            small_unet(),
+            {"batch_size": 0},
+            "batch_size=0 must be a whole number of at least 1",
+        ),
+        "half a batch": (
+            small_unet(),
+            {"batch_size": 2.5},
+            "batch_size=2.5 must be a whole number of at least 1",
+        ),
+        "boundless weights": (
+            small_unet(),
+            {"weights": float("inf")},
+            "weights=[inf] must all be above 0, and finite",
+        ),
+        "no threshold": (
+            small_unet(),
+            {"threshold": float("nan")},
+            "threshold=nan must be one number or one for each of 1 masks",
+        ),
+        "a window of text": (
+            small_unet(),
+            {"window": "64"},
+            "window='64' must be one number or one for each of 1 models",
+        ),
+        "half a window": (
+            small_unet(),
+            {"window": 64.5},
+            "window=64.5 must be a whole number of pixels",
+        ),
         "training": (
             small_unet().train(),
             {},

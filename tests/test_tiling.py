@@ -86,6 +86,8 @@ def test_hubmap_slide_needs_no_more_tiles_than_its_size_asks_for():
         (((5, 5), 8, 8), "min_overlap=8 must be in [0, window), window=8"),
         (((5, 5), 8, 9), "min_overlap=9 must be in [0, window), window=8"),
         (((5, 5), 8, -1), "min_overlap=-1 must be in [0, window), window=8"),
+        (((5, 5), 8.5), "window=8.5 must be a whole number of pixels"),
+        (((5, 5), 8, "4"), "min_overlap='4' must be a whole number of pixels"),
     ],
 )
 def test_grid_refuses(arguments, message):

@@ -7,7 +7,7 @@ and forgotten. The probability map of the whole slide never exists: memory grows
 side and the window, whatever the other side is.
 """
 
-from kagglekit.inference._job import Options
+from kagglekit.inference._options import Options
 from kagglekit.inference._predict import (
     Prediction,
     predict,

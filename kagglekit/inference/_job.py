@@ -1,73 +1,24 @@
 """What the user wants, checked and made whole: models, slide and options become a `Job`."""
 
-import difflib
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import torch
 
 from kagglekit.inference._answers import batch_for
 from kagglekit.inference._decide import Decision
 from kagglekit.inference._network import Mean
+from kagglekit.inference._options import Options, check_names, numbers, planes_of
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import Slide
 from kagglekit.tiling import Blend, Grid, plan_grid
 from kagglekit.tta import View, views
 
 _MOST_THREADS = 4  # what Kaggle's machines have; more of them would hold more blocks in memory
-
-
-class Options(TypedDict, total=False):
-    """How to predict. What is left out comes from the models' recipes, so it is as in training.
-
-    Attributes:
-        window: side of a window in model pixels, a multiple of the stride; one for all models or
-            one each. By default each recipe's.
-        min_overlap: fewest model pixels that neighbouring windows share; by default an eighth of
-            the window. Where its quarter covers the network's receptive field, tiled equals
-            untiled.
-        blend: "trapezoid", "hann", "gaussian", "constant" or "crop", as in `tiling.Axis.weights`.
-        tta: "none", "flips" (4 views) or "d4" (8 views), averaged.
-        weights: how much each model counts; by default all alike.
-        mean: average "prob" (default) or "logit" over models and views, or take the "geometric"
-            mean of probabilities.
-        planes: which of the models' planes, counted from 0, each mask is cut from; by default each
-            once. (0, 0, 1) with threshold=(0.5, 0.9, 0.5) cuts the first plane twice.
-        threshold: foreground is where prob > threshold; one for all masks or one each. By default
-            the first recipe's.
-        high_threshold: keep only the components of a mask with a pixel above this one, too
-            (a double threshold); one for all masks or one each.
-        exclusive: a pixel belongs only to the plane with the highest probability there.
-        skip_background: leave out windows that show nothing but empty glass or black.
-        batch_size: windows at once. By default 8 on a GPU; on a CPU as many as have 131,072 pixels
-            together, for larger batches leave its cache, and 1 with `compile`. Halved when a GPU's
-            memory runs out.
-        amp: compute in half precision on a GPU; on by default.
-        compile: compile the models with `torch.compile`: minutes at first, faster then.
-        checkpoint: a folder in which to note what is done after each strip. A killed prediction
-            called again with the same models, slide and options goes on there.
-        progress: print the plan and show a bar with tiles per second; on by default.
-    """
-
-    window: int | Sequence[int]
-    min_overlap: int
-    blend: Blend
-    tta: str
-    weights: Sequence[float]
-    mean: Mean
-    planes: Sequence[int]
-    threshold: float | Sequence[float]
-    high_threshold: float | Sequence[float]
-    exclusive: bool
-    skip_background: bool
-    batch_size: int
-    amp: bool
-    compile: bool
-    checkpoint: str | os.PathLike[str]
-    progress: bool
 
 
 @dataclass(frozen=True)
@@ -151,28 +102,28 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         ValueError: models that do not fit together or to the slide, a model in training mode, or
             an option that cannot be.
     """
-    _check_names(options)
+    check_names(options)
     models = [models] if isinstance(models, Model) else list(models)
     recipe = _shared_recipe(models, slide)
-    weights = _one_each(options.get("weights", 1.0), len(models), "weights", "models")
-    if min(weights) <= 0:
-        raise ValueError(f"weights={list(weights)} must all be above 0")
+    weights = numbers(options.get("weights", 1.0), len(models), "weights", "models")
+    if not all(0 < weight < math.inf for weight in weights):
+        raise ValueError(f"weights={list(weights)} must all be above 0, and finite")
     members = _members(models, weights, slide, options)
     mean = options.get("mean", "prob")
     if mean not in ("prob", "logit", "geometric"):
         raise ValueError(f"mean={mean!r} must be 'prob', 'logit' or 'geometric'")
     if mean == "logit" and len(members) > 1:
         raise ValueError("mean='logit' needs models of one scale and one window; use mean='prob'")
-    batch_size = options.get("batch_size")
+    batch_size: Any = options.get("batch_size")
     device = _device(models)
     if batch_size is None:
         grids = [member.grid for member in members]
         pixels = max(grid.rows.window * grid.columns.window for grid in grids)
         compiled = options.get("compile", False)
         batch_size = batch_for(sum(map(len, grids)), pixels, device, compiled)
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size} must be at least 1")
-    planes = _planes(options, recipe.classes)
+    if not isinstance(batch_size, Integral) or batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} must be a whole number of at least 1")
+    planes = planes_of(options, recipe.classes)
     high = options.get("high_threshold")
     thresholds = options.get("threshold", [recipe.thresholds[plane] for plane in planes])
     return Job(
@@ -181,10 +132,10 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         axis=_axis(slide),
         classes=recipe.classes,
         planes=planes,
-        thresholds=_one_each(thresholds, len(planes), "threshold", "masks"),
+        thresholds=numbers(thresholds, len(planes), "threshold", "masks"),
         high_thresholds=()
         if high is None
-        else _one_each(high, len(planes), "high_threshold", "masks"),
+        else numbers(high, len(planes), "high_threshold", "masks"),
         device=device,
         views=views(options.get("tta", "none")),
         threads=_threads(),
@@ -192,7 +143,7 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         mean=mean,
         exclusive=options.get("exclusive", False),
         skip_background=options.get("skip_background", False),
-        batch_size=batch_size,
+        batch_size=int(batch_size),
         amp=options.get("amp", True),
         compile=options.get("compile", False),
         progress=options.get("progress", True),
@@ -205,21 +156,12 @@ def _threads() -> int:
     return max(1, min(len(os.sched_getaffinity(0)) // ranks, _MOST_THREADS))
 
 
-def _check_names(options: Options) -> None:
-    known = list(Options.__annotations__)
-    for name in options:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-            raise TypeError(f"no option {name!r}: {hint}")
-
-
 def _members(
     models: Sequence[Model], weights: Sequence[float], slide: Slide, options: Options
 ) -> tuple[Member, ...]:
     """Group the models by what they see, in the order given."""
     own = [model.recipe.window for model in models]
-    windows = _one_each(options.get("window", own), len(models), "window", "models")
+    windows = numbers(options.get("window", own), len(models), "window", "models")
     groups: dict[tuple[int, int], list[int]] = {}
     for k, (model, window) in enumerate(zip(models, windows, strict=True)):
         groups.setdefault((model.recipe.scale, window), []).append(k)
@@ -250,28 +192,6 @@ def _axis(slide: Slide) -> Literal[0, 1]:
     if tall >= height and wide < width:
         return 1
     return 0 if height >= width else 1
-
-
-def _one_each(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...]:
-    if not isinstance(value, Sequence):
-        return (value,) * count
-    if len(value) != count:
-        raise ValueError(
-            f"{name}={list(value)} must be one number or one for each of {count} {of_what}"
-        )
-    return tuple(value)
-
-
-def _planes(options: Options, classes: int) -> tuple[int, ...]:
-    planes: Any = options.get("planes", range(classes))
-    listed = isinstance(planes, Sequence) and len(planes) > 0
-    if not listed or not all(isinstance(p, Integral) and p in range(classes) for p in planes):
-        shown = list(planes) if isinstance(planes, Sequence) else planes
-        raise ValueError(
-            f"planes={shown!r} must be a list of whole numbers from 0 to {classes - 1}, "
-            "the planes that the models have"
-        )
-    return tuple(planes)
 
 
 def _device(models: Sequence[Model]) -> torch.device:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from kagglekit.inference._checkpoint import Changes, State
-from kagglekit.inference._job import Job, Options, make_job
+from kagglekit.inference._job import Job, make_job
+from kagglekit.inference._options import Options
 from kagglekit.inference._runs import Part, RunSink, assemble
 from kagglekit.inference._sweep import Stats, sweep
 from kagglekit.models import Model
@@ -145,7 +146,8 @@ def _predict(job: Job, options: Options) -> Prediction:
 
 
 def _folder(options: Options) -> Path | None:
-    return Path(options["checkpoint"]) if "checkpoint" in options else None
+    folder = options.get("checkpoint")
+    return None if folder is None else Path(folder)
 
 
 class _MapSink:

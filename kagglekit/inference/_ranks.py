@@ -14,7 +14,8 @@ from typing import Any, TypeVar, Unpack
 
 import torch.distributed as dist
 
-from kagglekit.inference._job import Job, Options, make_job
+from kagglekit.inference._job import Job, make_job
+from kagglekit.inference._options import Options
 from kagglekit.inference._predict import band, masks_of
 from kagglekit.models import Model
 from kagglekit.rle import RLE
@@ -51,9 +52,9 @@ def predict_banded(
     rank, world = _place()
     job = make_job(models, slide, options)
     job = replace(job, progress=job.progress and rank == 0)
-    folder = None
-    if "checkpoint" in options:
-        folder = Path(options["checkpoint"]) / f"rank-{rank}-of-{world}"
+    folder = options.get("checkpoint")
+    if folder is not None:
+        folder = Path(folder) / f"rank-{rank}-of-{world}"
     rows = bands(job, world)[rank]
     parts = band(job, rows, folder)[0] if rows else []
     if world == 1:
