@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -167,12 +168,38 @@ def test_build_refuses_what_smp_does_not_have():
             "mean=(0.1, 0.2) must hold one number, or one for each of the 3 channels",
         ),
         ("std", (1.0, 0.0, 1.0), "std=(1.0, 0.0, 1.0) must be above 0"),
+        ("scale", 2.0, "scale=2.0 must be a whole number of at least 1"),
+        ("window", 0, "window=0 must be a whole number of at least 1"),
+        (
+            "threshold",
+            [0.5, 0.4],
+            "threshold=(0.5, 0.4) must be one number, or one for each of 1 planes",
+        ),
     ],
 )
 def test_recipe_refuses(field, value, message):
     with pytest.raises(ValueError) as raised:
         Recipe(**{field: value})
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("field", "given", "kept"),
+    [
+        ("mean", np.array([0.25, 0.5, 0.75], np.float32), (0.25, 0.5, 0.75)),
+        ("mean", [0.25, 0.5, 0.75], (0.25, 0.5, 0.75)),
+        ("std", 0.5, (0.5,)),
+        ("std", torch.tensor(0.5), (0.5,)),
+        ("threshold", np.array([0.25, 0.5]), (0.25, 0.5)),
+        ("threshold", np.float32(0.25), 0.25),
+        ("class_names", ["kidney", "lung"], ("kidney", "lung")),
+        ("window", np.int64(96), 96),
+    ],
+)
+def test_a_recipe_of_arrays_is_the_one_that_is_loaded(field, given, kept):
+    recipe = Recipe(classes=2, **{field: given})
+    assert getattr(recipe, field) == kept
+    assert Recipe.from_json(recipe.to_json()) == recipe
 
 
 def test_missing_checkpoint(tmp_path):

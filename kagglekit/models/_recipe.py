@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral
 from typing import Any, Self
 
 import kagglekit
@@ -11,6 +12,8 @@ import kagglekit
 @dataclass(frozen=True)
 class Recipe:
     """How to build a network and how to feed it; saved inside every checkpoint.
+
+    Where several numbers are kept as a tuple, a list, an array, or one number alone will do.
 
     Attributes:
         architecture: "unet" (the tutorials'), "fcn_resnet50" (torchvision), or "smp." and a class
@@ -45,6 +48,11 @@ class Recipe:
     cuts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("in_channels", "classes", "scale", "window", "stride"):
+            self._keep(name, _whole(name, getattr(self, name)))
+        for name in ("mean", "std", "class_names"):
+            self._keep(name, _tuple(getattr(self, name)))
+        self._keep("threshold", _plain(self.threshold))
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.in_channels):
                 raise ValueError(
@@ -53,11 +61,20 @@ class Recipe:
                 )
         if min(self.std) <= 0:
             raise ValueError(f"std={self.std} must be above 0")
+        if len(self.thresholds) != self.classes:
+            raise ValueError(
+                f"threshold={self.threshold} must be one number, or one for each of "
+                f"{self.classes} planes"
+            )
         names = self.class_names
         if names and (len(names) != self.classes or len(set(names)) != len(names)):
             raise ValueError(
                 f"class_names={names} must be {self.classes} different names, one for each plane"
             )
+
+    def _keep(self, name: str, value: Any) -> None:
+        """Set a field to what it is after saving and loading, for JSON knows no arrays."""
+        object.__setattr__(self, name, value)
 
     @property
     def thresholds(self) -> tuple[float, ...]:
@@ -83,3 +100,20 @@ class Recipe:
             )
         lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
         return cls(**(values | lists))
+
+
+def _plain(value: Any) -> Any:
+    """Return lists, arrays and tensors as tuples, and NumPy's numbers as Python's."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    return tuple(plain) if isinstance(plain, list) else plain
+
+
+def _tuple(value: Any) -> tuple[Any, ...]:
+    plain = _plain(value)
+    return plain if isinstance(plain, tuple) else (plain,)
+
+
+def _whole(name: str, value: Any) -> int:
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} must be a whole number of at least 1")
+    return int(value)
