@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from kagglekit.inference import predict_mask, predict_prob
-from kagglekit.inference._checkpoint import Checkpoint
+from kagglekit.inference import _predict, predict_mask, predict_prob
+from kagglekit.inference._checkpoint import Checkpoint, key_of
+from kagglekit.inference._job import make_job
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
 from tests.array_slide import TILED, smooth_picture, write_image
@@ -203,3 +204,145 @@ def test_saved_is_loaded_and_grows_at_its_end(tmp_path):
     assert state["a"].tolist() == [0, 1, 2, 3]
     assert [np.concatenate(one).tolist() for one in changes] == [[3, 1, 7], []]
     assert {one[0].dtype for one in changes} == {np.dtype(np.uint32)}
+
+
+def test_a_slide_that_differs_in_its_middle_is_another(tmp_path):
+    """As uncompressed slides do, whose margins are empty glass."""
+    keys = set()
+    for value in (255, 20, 90):
+        pixels = np.full((1500, 800, 3), 255, np.uint8)
+        pixels[300:1200, 200:600] = value
+        np.save(tmp_path / "a.npy", pixels)
+        with open_slide(tmp_path / "a.npy") as opened:
+            keys.add(key_of(make_job(model(), opened, {}), []))
+    assert len(keys) == 3
+
+
+def test_a_slide_of_another_name_is_another(tmp_path):
+    keys = set()
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, smooth_picture((80, 70)))
+        with open_slide(tmp_path / name) as opened:
+            keys.add(key_of(make_job(model(), opened, {}), []))
+    assert len(keys) == 2
+
+
+class Named(torch.nn.Module):
+    """A layer that tells of a function, and so of where that lies in memory."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def extra_repr(self):
+        return f"<function cut at 0x{self.place:x}>"
+
+
+def test_networks_that_differ_in_more_than_weights_are_others(slide):
+    def key(*layers):
+        net = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 1), *layers)
+        torch.nn.init.ones_(net[0].weight)
+        torch.nn.init.zeros_(net[0].bias)
+        found = Model(net, Recipe(window=64, stride=32)).eval()
+        return key_of(make_job(found, slide, {}), [])
+
+    assert key(torch.nn.LeakyReLU(0.1)) != key(torch.nn.LeakyReLU(0.2))
+    assert key(torch.nn.LeakyReLU(0.1)) == key(torch.nn.LeakyReLU(0.1))
+    assert key(Named(0x7F10)) == key(Named(0x7F20))
+
+
+def two_scales(at=None):
+    """The fine model's first strip yields nothing: the coarse one's map is needed, too."""
+    return [model(), model(at, scale=4)]
+
+
+def test_a_map_of_which_nothing_was_written_goes_on(slide, tmp_path):
+    path, options = tmp_path / "map.npy", {"progress": False, "batch_size": 1}
+    expected = np.array(predict_prob(two_scales(), slide, path, **options))
+    path.unlink()
+    folder = tmp_path / "notes"
+    with (tmp_path / "map.npy.part").open("wb") as file:
+        np.save(file, np.zeros(3))  # left by something else
+    with pytest.raises(KeyboardInterrupt):
+        predict_prob(two_scales(at=0), slide, path, checkpoint=folder, **options)
+    assert np.load(tmp_path / "map.npy.part").shape == (3,)
+    assert (folder / "state.npz").exists()
+    found = predict_prob(two_scales(), slide, path, checkpoint=folder, **options)
+    assert np.array_equal(found, expected)
+
+
+@pytest.mark.parametrize("left", ["nothing", "another"])
+def test_a_map_that_is_gone_is_made_anew(slide, tmp_path, left):
+    path, folder = tmp_path / "map.npy", tmp_path / "notes"
+    expected = np.array(predict_prob(model(), slide, path, progress=False))
+    with pytest.raises(KeyboardInterrupt):
+        predict_prob(model(at=8), slide, path, progress=False, checkpoint=folder)
+    begun = tmp_path / "map.npy.part"
+    begun.unlink()
+    if left == "another":
+        with begun.open("wb") as file:
+            np.save(file, np.zeros((1, 500, 100), np.uint8))
+    with pytest.warns(UserWarning) as told:  # noqa: PT030  compared below
+        found = predict_prob(model(), slide, path, progress=False, checkpoint=folder)
+    assert [str(one.message) for one in told] == [f"{begun} is gone: starting anew"]
+    assert np.array_equal(found, expected)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("call", ["mask", "map"])
+def test_notes_stay_until_the_result_is_there(slide, tmp_path, monkeypatch, call):
+    folder, path = tmp_path / "notes", tmp_path / "map.npy"
+
+    def predicted(network):
+        if call == "mask":
+            return predict_mask(network, slide, progress=False, checkpoint=folder).to_mask()
+        return np.array(predict_prob(network, slide, path, progress=False, checkpoint=folder))
+
+    expected = predicted(model())
+    assert not folder.exists()
+
+    def dies(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(_predict, "masks_of", dies)
+        patched.setattr(_predict._MapSink, "close", dies)
+        with pytest.raises(MemoryError):
+            predicted(model())
+    resumed = model()
+    assert np.array_equal(predicted(resumed), expected)
+    assert resumed.net.calls == 0
+    assert not folder.exists()
+
+
+def test_of_a_folder_of_another_prediction_nothing_counts_once_it_is_written_to(tmp_path):
+    folder = tmp_path / "notes"
+    Checkpoint(folder, "A").save({}, [[np.array([5, 6], np.uint32)]])
+
+    class Killed(np.ndarray):
+        def tobytes(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Checkpoint(folder, "B").save({}, [[np.array([7], np.uint32).view(Killed)]])
+    assert Checkpoint(folder, "A").load() is None
+
+
+def test_notes_that_are_not_whole_are_not_used(tmp_path):
+    folder = tmp_path / "notes"
+    Checkpoint(folder, "A").save({}, [[np.array([5, 6], np.uint32)]])
+    os.truncate(folder / "changes-0", 4)
+    with pytest.warns(UserWarning) as told:  # noqa: PT030  compared below
+        assert Checkpoint(folder, "A").load() is None
+    assert [str(one.message) for one in told] == [f"{folder} is incomplete: starting anew"]
+
+
+def test_what_was_appended_before_anything_counted_is_thrown_away(tmp_path):
+    note = Checkpoint(tmp_path, "A")
+    note.save({}, [])  # no part of the map was finished yet
+    (tmp_path / "changes-0").write_bytes(b"not counted")
+    again = Checkpoint(tmp_path, "A")
+    assert again.load() == ({}, [])
+    again.save({}, [[np.array([5], np.uint32)]])
+    _, [[positions]] = Checkpoint(tmp_path, "A").load()
+    assert positions.tolist() == [5]

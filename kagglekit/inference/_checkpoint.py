@@ -2,11 +2,12 @@
 
 A folder of two kinds of files: `changes-<mask>`, to which positions are appended, and `state.npz`,
 replaced atomically, which says how many of them count. A kill between the two leaves positions
-that nobody counts.
+that nobody counts. Of another prediction's files `state.npz` goes first, and nothing counts then.
 """
 
 import hashlib
 import os
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,19 +22,21 @@ from kagglekit.inference._job import Job
 State: TypeAlias = dict[str, npt.NDArray[Any]]
 Changes: TypeAlias = list[list[npt.NDArray[Any]]]  # of each mask, arrays of positions
 
-_SAMPLE = 1 << 16  # bytes of a slide's file, at both ends, that tell it from others
+# What of a slide's file tells it from others: so many bytes, at so many places from end to end.
+_SAMPLE, _PLACES = 1 << 16, 64
 
 
 class Checkpoint:
     """Keeps the state of one prediction in a folder.
 
     Args:
-        folder: is made, and removed at the end.
+        folder: is made; `forget` removes it.
         key: of the prediction; what another one left there is not used.
     """
 
     def __init__(self, folder: Path, key: str) -> None:
         self.folder, self.key = folder, key
+        self._is_ours = False  # what is in the folder
         self._written: list[int] = []  # positions of each mask that are in its file
 
     def load(self) -> tuple[State, Changes] | None:
@@ -52,22 +55,25 @@ class Checkpoint:
             return None
         counts = state.pop("counts").tolist()
         dtype = state.pop("dtype").dtype
-        changes: Changes = []
-        for mask, count in enumerate(counts):
-            path = self._path(mask)
-            with path.open("r+b") as file:
-                file.truncate(count * dtype.itemsize)
-            changes.append([np.fromfile(path, dtype)])
-        self._written = counts
-        return state, changes
+        sizes = {self._path(mask): count * dtype.itemsize for mask, count in enumerate(counts)}
+        if any(not path.is_file() or path.stat().st_size < size for path, size in sizes.items()):
+            warnings.warn(f"{self.folder} is incomplete: starting anew", stacklevel=2)
+            return None
+        for path in self.folder.glob("changes-*"):
+            if path not in sizes:  # appended to, and never counted
+                path.unlink()
+        for path, size in sizes.items():
+            os.truncate(path, size)
+        self._is_ours, self._written = True, counts
+        return state, [[np.fromfile(path, dtype)] for path in sizes]
 
     def save(self, state: State, changes: Changes) -> None:
         """Note what is done: `changes` holds what it held the last time, and more behind."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self._written:
-            self._written = [0] * len(changes)
-            for mask in range(len(changes)):
-                self._path(mask).write_bytes(b"")
+        if not self._is_ours:
+            _clear(self.folder)
+            self._is_ours = True
+        self._written += [0] * (len(changes) - len(self._written))
         for mask, arrays in enumerate(changes):
             old = self._written[mask]
             with self._path(mask).open("ab") as file:
@@ -90,15 +96,22 @@ class Checkpoint:
             os.fsync(file.fileno())
         beside.replace(self.folder / "state.npz")
 
-    def remove(self) -> None:
-        """Remove the folder's files, and the folder if nothing else is in it."""
-        for path in [self.folder / "state.npz", *self.folder.glob("changes-*")]:
-            path.unlink(missing_ok=True)
-        if self.folder.is_dir() and not any(self.folder.iterdir()):
-            self.folder.rmdir()
-
     def _path(self, mask: int) -> Path:
         return self.folder / f"changes-{mask}"
+
+
+def forget(folder: Path | None) -> None:
+    """Remove a prediction's notes, when its result is there, and the folder if it is empty then."""
+    if folder is None:
+        return
+    _clear(folder)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _clear(folder: Path) -> None:
+    for path in [folder / "state.npz", *folder.glob("changes-*")]:
+        path.unlink(missing_ok=True)
 
 
 def key_of(job: Job, extra: Sequence[object]) -> str:
@@ -106,19 +119,22 @@ def key_of(job: Job, extra: Sequence[object]) -> str:
     digest = hashlib.sha256()
     size = job.slide.path.stat().st_size
     with job.slide.path.open("rb") as file:
-        digest.update(file.read(_SAMPLE))
-        file.seek(max(0, size - _SAMPLE))
-        digest.update(file.read())
+        for place in range(_PLACES):
+            file.seek(max(0, size - _SAMPLE) * place // (_PLACES - 1))
+            digest.update(file.read(_SAMPLE))
     for member in job.members:
         for model in member.models:
             digest.update(model.recipe.to_json().encode())
+            # Its layers; where in memory one of them holds a function is different each time.
+            digest.update(re.sub(r" at 0x[0-9a-f]+", "", repr(model.net)).encode())
             for name, tensor in sorted(model.net.state_dict().items()):
                 digest.update(name.encode())
                 raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
                 digest.update(raw.numpy().tobytes())
     told = [
-        job.slide.shape, [(m.weights, m.scale, m.grid) for m in job.members], job.axis,
-        job.decision, job.views, job.blend, job.mean, job.skip_background, job.amp, size, *extra,
+        job.slide.path.name, job.slide.shape, [(m.weights, m.scale, m.grid) for m in job.members],
+        job.axis, job.decision, job.views, job.blend, job.mean, job.skip_background, job.amp, size,
+        *extra,
     ]  # fmt: skip
     digest.update(repr(told).encode())
     return digest.hexdigest()

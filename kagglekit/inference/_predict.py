@@ -1,6 +1,7 @@
 """The calls that notebooks make."""
 
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kagglekit.inference._checkpoint import Changes, State
+from kagglekit.inference._checkpoint import Changes, State, forget
 from kagglekit.inference._job import Job, make_job
 from kagglekit.inference._options import Options
 from kagglekit.inference._runs import Part, RunSink, assemble
@@ -116,15 +117,20 @@ def predict_prob(
     path = Path(path)
     beside = path.with_name(f"{path.name}.part")
     sink = _MapSink(beside, job, dtype)
-    sweep(job, range(job.small[job.axis]), sink, _folder(options))
+    folder = _folder(options)
+    sweep(job, range(job.small[job.axis]), sink, folder)
     sink.close()
     beside.replace(path)
+    forget(folder)
     found: npt.NDArray[Any] = np.load(path, mmap_mode="r")
     return found
 
 
 def band(job: Job, rows: range, checkpoint: Path | None) -> tuple[list[Part], Stats]:
-    """Predict a band of a job's map; the parts of all bands make the masks."""
+    """Predict a band of a job's map; the parts of all bands make the masks.
+
+    What is noted in the checkpoint's folder is to be forgotten when they have.
+    """
     sink = RunSink(job.slide.shape, job.scale, job.axis, job.decision, rows.start)
     stats = sweep(job, rows, sink, checkpoint)
     return sink.parts, stats
@@ -141,8 +147,11 @@ def masks_of(job: Job, parts: list[Part]) -> list[RLE]:
 
 
 def _predict(job: Job, options: Options) -> Prediction:
-    parts, stats = band(job, range(job.small[job.axis]), _folder(options))
-    return Prediction(masks_of(job, parts), stats)
+    folder = _folder(options)
+    parts, stats = band(job, range(job.small[job.axis]), folder)
+    found = Prediction(masks_of(job, parts), stats)
+    forget(folder)
+    return found
 
 
 def _folder(options: Options) -> Path | None:
@@ -181,9 +190,23 @@ class _MapSink:
             self._file.flush()
         return {"sink-at": np.array(self._at)}
 
-    def restore(self, state: State, changes: Changes) -> None:
-        self._at = int(state["sink-at"])
-        self._file = np.lib.format.open_memmap(self._path, "r+")
+    def restore(self, state: State, changes: Changes) -> bool:
+        at = int(state["sink-at"])
+        if at:
+            file = self._begun()
+            if file is None:
+                warnings.warn(f"{self._path} is gone: starting anew", stacklevel=2)
+                return False
+            self._at, self._file = at, file
+        return True
+
+    def _begun(self) -> npt.NDArray[Any] | None:
+        """Return the file that a killed process has begun, None if it is not there any more."""
+        try:
+            file = np.lib.format.open_memmap(self._path, "r+")
+        except (OSError, ValueError):  # not there, or something else
+            return None
+        return file if (file.dtype, file.shape) == (self._dtype, self._shape) else None
 
     def close(self) -> None:
         if isinstance(self._file, np.memmap):

@@ -106,8 +106,8 @@ class RunSink:
             state["context"] = self._context.cpu().numpy()
         return state
 
-    def restore(self, state: dict[str, npt.NDArray[Any]], changes: list[list[Positions]]) -> None:
-        """Go on from another process's state and changes."""
+    def restore(self, state: dict[str, npt.NDArray[Any]], changes: list[list[Positions]]) -> bool:
+        """Go on from another process's state and changes: that can always be done."""
         self._at = int(state["sink-at"])
         if "context" in state:
             self._context = torch.from_numpy(state["context"])
@@ -115,6 +115,7 @@ class RunSink:
             Part(int(state[f"top-{k}"]), state[f"first-{k}"], state[f"last-{k}"], found)
             for k, found in enumerate(changes)
         ]
+        return True
 
     def add(self, prob: torch.Tensor) -> None:
         """Take the next rows (or columns) of the map: (planes, n, m) float32, on any device."""

@@ -49,7 +49,7 @@ class Sink(Protocol):
 
     def state(self) -> State: ...
 
-    def restore(self, state: State, changes: Changes) -> None: ...
+    def restore(self, state: State, changes: Changes) -> bool: ...
 
 
 @dataclass
@@ -83,7 +83,8 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
         job: what to do.
         rows: which of the map; all, or a band of it.
         sink: takes them in order.
-        checkpoint: a folder to note in after each strip, and to go on from.
+        checkpoint: a folder to note in after each strip, and to go on from; whoever has made the
+            result of it forgets it.
 
     Raises:
         SlideError: the slide cannot be read.
@@ -99,8 +100,6 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
         if note is not None:
             run.restore(note)
         run.go(stats, (lambda: run.save(note)) if note is not None else None)
-    if note is not None:
-        note.remove()
     # Runs and text, which come next, shall not lie beside what the slide was decoded in.
     scratch.give_back()
     give_back_freed_memory()
@@ -210,6 +209,8 @@ class _Run:
         if saved is None:
             return
         state, changes = saved
+        if not self.sink.restore(state, changes):
+            return
         device = self.job.device
         self.combine.given = int(state["given"])
         for k, (track, one) in enumerate(zip(self.tracks, self.combine.maps, strict=True)):
@@ -217,7 +218,6 @@ class _Run:
             one.begin = int(state[f"begin-{k}"])
             if f"waiting-{k}" in state:
                 one.waiting = torch.from_numpy(state[f"waiting-{k}"]).to(device)
-        self.sink.restore(state, changes)
 
 
 def _network(job: Job, member: Member) -> Network:
