@@ -32,10 +32,10 @@ def fork(work, told=None):
     return child
 
 
-def start(world, folder, work):
+def start(world, folder, work, patience=120):
     """Run `work(rank)` in forks connected to each other; return their ids.
 
-    Why a rank failed is in `<rank>.txt` of the folder.
+    They wait `patience` seconds for each other. Why a rank failed is in `<rank>.txt` of the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     store = folder / "store"
@@ -45,7 +45,7 @@ def start(world, folder, work):
         size, number = str(world), str(rank)
         os.environ |= {"RANK": number, "LOCAL_RANK": number}
         os.environ |= {"WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
-        limit = timedelta(seconds=120)
+        limit = timedelta(seconds=patience)
         dist.init_process_group(
             "gloo", f"file://{store}", rank=rank, world_size=world, timeout=limit
         )
@@ -55,13 +55,13 @@ def start(world, folder, work):
     return [fork(lambda k=k: connected(k), folder / f"{k}.txt") for k in range(world)]
 
 
-def answers(world, folder, work):
+def answers(world, folder, work, **patience):
     """Run `work(rank)` in forks connected to each other; return what they return."""
 
     def answer(rank):
         (folder / f"{rank}.json").write_text(json.dumps(work(rank)))
 
-    ended = wait(start(world, folder, answer))
+    ended = wait(start(world, folder, answer, **patience))
     if any(ended):
         told = [path.read_text() for path in sorted(folder.glob("?.txt"))]
         raise RuntimeError(f"ranks ended with {ended}:\n" + "\n".join(told))

@@ -9,15 +9,19 @@ Of the last two, rank 0 writes `masks.txt` and `world.txt` to the folder.
 
 import json
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import torch
 import torch.distributed as dist
 
-from kagglekit.inference import collect, predict_banded, predict_masks, share
+from kagglekit.errors import SlideError
+from kagglekit.inference import _ranks, collect, predict_banded, predict_masks, share
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
+from tests.array_slide import TILED, smooth_picture, write_image
 from tests.forks import answers, free_port
 
 CASES = [  # name, ranks, models' scales, options
@@ -77,6 +81,72 @@ def notebook(slide, folder):
     accelerate.notebook_launcher(launched, (slide, folder), num_processes=2, use_port=free_port())
 
 
+def failures(slide, folder):
+    """Return what each rank says where something fails on one of them."""
+    damaged = folder / "damaged.tiff"
+    write_image(damaged, smooth_picture((3_000, 210)), compress="deflate", **TILED)
+    stored = bytearray(damaged.read_bytes())
+    stored[-3_500:] = bytes(3_500)  # what lies there belongs to the last rank's band
+    damaged.write_bytes(stored)
+
+    def one_after_the_other(rank):
+        found = []
+        for path in (slide, damaged, slide):
+            try:
+                found.append(banded(path, [1], {}))
+            except SlideError as error:
+                found.append([str(error), *getattr(error, "__notes__", [])])
+        return found
+
+    def refused(paths, **options):
+        try:
+            return banded(*paths, [1], options)
+        except ValueError as error:
+            return str(error)
+
+    def unwell(rank):
+        """Rank 0 fails when all is predicted; the next call has only to put it together."""
+        calls, notes, joined = [], {"checkpoint": folder / "unwell"}, _ranks.masks_of
+
+        def dies(*_):
+            raise UntoldError("no memory left", lambda: None)
+
+        _ranks.masks_of = dies
+        with open_slide(slide) as opened, suppress_all(calls):
+            predict_banded(models([1]), opened, progress=False, **notes)
+        _ranks.masks_of = joined
+        network = models([1])
+        network[0].net.register_forward_hook(lambda *_: calls.append("predicted"))
+        with open_slide(slide) as opened:
+            masks = predict_banded(network, opened, progress=False, **notes)
+        return [*calls, masks is not None]
+
+    def late(rank):
+        time.sleep(4 * rank)
+        return banded(slide, [1], {})
+
+    told = {
+        "damaged": answers(2, folder, one_after_the_other),
+        "different slides": answers(2, folder, lambda rank: refused([(slide, damaged)[rank]])),
+        "a wrong option": answers(2, folder, lambda rank: refused([slide], batch_size=rank)),
+        "unwell": answers(2, folder, unwell),
+        "late": answers(2, folder, late, patience=2),
+    }
+    return told | {"left": (folder / "unwell").exists()}
+
+
+class UntoldError(Exception):
+    """An error that cannot be sent to another process."""
+
+
+@contextmanager
+def suppress_all(told):
+    try:
+        yield
+    except Exception as error:
+        told.append(f"{type(error).__name__}: {error.args[0]}")
+
+
 def cases(slide, folder):
     """Print, as JSON, what one process and what each rank of several found."""
     folder = Path(folder)
@@ -90,6 +160,7 @@ def cases(slide, folder):
         "one": alone(slide, [1], {}),
         "ranks": answers(2, folder, lambda rank: banded(slide, [1], notes)),
     }
+    told |= failures(slide, folder)
     items = [f"slide {k}" for k in range(5)]
     told["share"] = answers(3, folder, lambda rank: share(items))
     told["collect"] = answers(

@@ -104,6 +104,44 @@ def test_items_are_shared_and_what_was_found_comes_together(told):
     assert told["collect"] == [{f"slide {k}": f"by {rank}" for k, rank in by.items()}, {}, {}]
 
 
+@pytest.mark.slow
+def test_what_one_rank_cannot_read_fails_on_all_and_the_next_slide_is_right(told):
+    (first, error, last), (other, same, another) = told["damaged"]
+    assert first == last == told["two"]["one"]
+    assert other is another is None
+    assert "damaged.tiff: cannot read rows " in error[0]
+    assert error[0] in same[0]
+    assert sorted([error[1:], same[1:]]) == [[], ["This happened on rank 1."]]
+
+
+@pytest.mark.slow
+def test_ranks_with_different_slides_are_refused(told):
+    expected = (
+        "the ranks were given different slides (rank 0: a.tiff, 520 x 210; "
+        "rank 1: damaged.tiff, 3000 x 210)"
+    )
+    assert told["different slides"] == [expected] * 2
+
+
+@pytest.mark.slow
+def test_what_is_refused_on_one_rank_is_on_all(told):
+    assert told["a wrong option"] == ["batch_size=0 must be a whole number of at least 1"] * 2
+
+
+@pytest.mark.slow
+def test_notes_of_all_ranks_stay_until_the_masks_are_there(told):
+    first, second = told["unwell"]
+    assert first == ["UntoldError: no memory left", True]
+    assert second[0].startswith("RuntimeError: UntoldError: ('no memory left'")
+    assert second[1:] == [False]
+    assert not told["left"]
+
+
+@pytest.mark.slow
+def test_a_rank_is_waited_for_longer_than_the_group_would(told):
+    assert told["late"] == [told["two"]["one"], None]
+
+
 needs_accelerate = pytest.mark.skipif(
     importlib.util.find_spec("accelerate") is None, reason="accelerate is not installed"
 )

@@ -17,13 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from kagglekit.fingerprint import fingerprint
 from kagglekit.inference._job import Job
 
 State: TypeAlias = dict[str, npt.NDArray[Any]]
 Changes: TypeAlias = list[list[npt.NDArray[Any]]]  # of each mask, arrays of positions
-
-# What of a slide's file tells it from others: so many bytes, at so many places from end to end.
-_SAMPLE, _PLACES = 1 << 16, 64
 
 
 class Checkpoint:
@@ -117,11 +115,6 @@ def _clear(folder: Path) -> None:
 def key_of(job: Job, extra: Sequence[object]) -> str:
     """Return a hash of everything that the result depends on."""
     digest = hashlib.sha256()
-    size = job.slide.path.stat().st_size
-    with job.slide.path.open("rb") as file:
-        for place in range(_PLACES):
-            file.seek(max(0, size - _SAMPLE) * place // (_PLACES - 1))
-            digest.update(file.read(_SAMPLE))
     for member in job.members:
         for model in member.models:
             digest.update(model.recipe.to_json().encode())
@@ -132,9 +125,9 @@ def key_of(job: Job, extra: Sequence[object]) -> str:
                 raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
                 digest.update(raw.numpy().tobytes())
     told = [
-        job.slide.path.name, job.slide.shape, [(m.weights, m.scale, m.grid) for m in job.members],
-        job.axis, job.decision, job.views, job.blend, job.mean, job.skip_background, job.amp, size,
-        *extra,
+        job.slide.path.name, fingerprint(job.slide.path), job.slide.shape,
+        [(m.weights, m.scale, m.grid) for m in job.members], job.axis, job.decision, job.views,
+        job.blend, job.mean, job.skip_background, job.amp, *extra,
     ]  # fmt: skip
     digest.update(repr(told).encode())
     return digest.hexdigest()

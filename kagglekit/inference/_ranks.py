@@ -5,18 +5,19 @@ functions here ask `torch.distributed` who they are, so they work under `acceler
 `notebook_launcher` and `torchrun`, and alone.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import TypeVar, Unpack
 
-import torch.distributed as dist
-
+from kagglekit.inference._checkpoint import forget
+from kagglekit.inference._exchange import all_of, gathered, of_first, place, together
 from kagglekit.inference._job import Job, make_job
 from kagglekit.inference._options import Options
 from kagglekit.inference._predict import band, masks_of
+from kagglekit.inference._runs import Part
 from kagglekit.models import Model
 from kagglekit.rle import RLE
 from kagglekit.slides import Slide
@@ -34,10 +35,15 @@ def predict_banded(
     Neighbours both predict the strip between their bands, so each rank predicts about one strip
     more than its share.
 
-    Args, raises: as `predict`. Of a checkpoint folder each rank uses a folder of its own.
+    Args: as `predict`. Of a checkpoint folder each rank uses a folder of its own.
 
     Returns:
         One mask per plane on rank 0; None on the others.
+
+    Raises:
+        TypeError, ValueError, SlideError, PlanError: as `predict`. What one rank raises all do, so
+            that they go on together, or end.
+        ValueError: the ranks were given different slides.
 
     Example:
         >>> def work():  # doctest: +SKIP
@@ -49,24 +55,23 @@ def predict_banded(
         ...         print(masks[0].to_text())
         >>> accelerate.notebook_launcher(work, num_processes=2)  # doctest: +SKIP
     """
-    rank, world = _place()
-    job = make_job(models, slide, options)
+    rank, world = place()
+    if world > 1:
+        _check_same(slide, world)
+    job = together(lambda: make_job(models, slide, options), world)
     job = replace(job, progress=job.progress and rank == 0)
-    folder = options.get("checkpoint")
-    if folder is not None:
-        folder = Path(folder) / f"rank-{rank}-of-{world}"
+    given = options.get("checkpoint")
+    folder = None if given is None else Path(given, f"rank-{rank}-of-{world}")
     rows = bands(job, world)[rank]
-    parts = band(job, rows, folder)[0] if rows else []
-    if world == 1:
-        return masks_of(job, parts)
-    gathered = _gathered(parts, rank, world)
-    if rank:
-        return None
-    first, *others = [found for found in gathered if found]
-    for found in others:
-        for part, following in zip(first, found, strict=True):
-            part.extend(following, job.axis, slide.shape[0])
-    return masks_of(job, first)
+    parts = together(lambda: band(job, rows, folder)[0] if rows else [], world)
+    found = [each for each in gathered(parts, world) if each]
+    # Each keeps its notes until the masks are there.
+    masks = together(lambda: _joined(job, found) if rank == 0 else None, world)
+    forget(folder)
+    if folder is not None:
+        with suppress(OSError):  # the others' are still there, or gone with it
+            folder.parent.rmdir()
+    return masks
 
 
 def share(items: Iterable[T]) -> list[T]:
@@ -76,7 +81,7 @@ def share(items: Iterable[T]) -> list[T]:
         >>> share(["a", "b", "c"])  # alone: all
         ['a', 'b', 'c']
     """
-    rank, world = _place()
+    rank, world = place()
     return list(items)[rank::world]
 
 
@@ -90,11 +95,8 @@ def collect(found: Mapping[T, V]) -> dict[T, V]:
         >>> collect({"a": 1})
         {'a': 1}
     """
-    rank, world = _place()
-    if world == 1:
-        return dict(found)
     merged: dict[T, V] = {}
-    for part in _gathered(dict(found), rank, world):
+    for part in gathered(dict(found), place()[1]):
         merged |= part
     return merged
 
@@ -106,11 +108,7 @@ def agree(value: T) -> T:
         >>> agree(3)  # alone: its own
         3
     """
-    if _place()[1] == 1:
-        return value
-    values = [value]
-    dist.broadcast_object_list(values)
-    return values[0]
+    return of_first(value, place()[1])
 
 
 def bands(job: Job, world: int) -> list[range]:
@@ -131,24 +129,21 @@ def bands(job: Job, world: int) -> list[range]:
     return [range(first, stop) for first, stop in pairwise(edges)]
 
 
-def _gathered(mine: T, rank: int, world: int) -> list[T]:
-    """Return what all ranks hand in, in their order; on other ranks than 0 nothing."""
-    found: list[Any] = [None] * world if rank == 0 else []
-    dist.gather_object(mine, found if rank == 0 else None)
-    return found
+def _joined(job: Job, found: list[list[Part]]) -> list[RLE]:
+    """Make the masks of what was found in each band, in their order."""
+    first, *others = found
+    for other in others:
+        for part, following in zip(first, other, strict=True):
+            part.extend(following, job.axis, job.slide.shape[0])
+    return masks_of(job, first)
 
 
-def _place() -> tuple[int, int]:
-    """Return this process's rank and how many there are.
+def _check_same(slide: Slide, world: int) -> None:
+    """Refuse to make one mask of bands of different slides.
 
-    Raises:
-        RuntimeError: there are several, and they do not know each other yet.
+    So it would be if one rank could not open a slide, and went on with the next.
     """
-    if dist.is_available() and dist.is_initialized():
-        return dist.get_rank(), dist.get_world_size()
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise RuntimeError(
-            "this is one of several processes, and they are not connected: "
-            "create accelerate.PartialState() first"
-        )
-    return 0, 1
+    told = all_of((slide.path.name, slide.shape), world)
+    if len(set(told)) > 1:
+        shown = "; ".join(f"rank {k}: {name}, {h} x {w}" for k, (name, (h, w)) in enumerate(told))
+        raise ValueError(f"the ranks were given different slides ({shown})")

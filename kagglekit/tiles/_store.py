@@ -7,7 +7,6 @@ Everything is written beside and renamed, so a kill at any moment leaves whole p
 next run goes on after them.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -20,6 +19,7 @@ from tqdm.auto import tqdm
 
 import kagglekit
 from kagglekit.errors import DataError
+from kagglekit.fingerprint import fingerprint
 from kagglekit.rle import RLE
 from kagglekit.slides import Slide, open_slide
 from kagglekit.tiles._bits import Bits, write_bits
@@ -27,7 +27,6 @@ from kagglekit.tiles._cut import Picture, shrink_mask
 from kagglekit.tiles._moments import Moments
 
 _STRIP_BYTES = 32 << 20
-_PRINT = 1 << 20  # bytes at either end of a file that its fingerprint looks at
 
 Masks = Callable[[str, Slide], Sequence[RLE]]
 
@@ -105,19 +104,6 @@ def open_store(out: Path, names: Iterable[str]) -> list[Picture]:
         masks = [RLE.from_text(text, slide.shape) for text in known["masks"]]
         pictures.append(Picture(slide, masks, bits=Bits(out / f"{name}.masks.npy")))
     return pictures
-
-
-def fingerprint(path: Path) -> str:
-    """Return what tells a file from another: its size, and the sha256 of its two ends.
-
-    Reading gigabytes again only to see that they have not changed would take as long as the work.
-    """
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(_PRINT))
-        file.seek(max(size - _PRINT, 0))
-        digest.update(file.read(_PRINT))
-    return f"{size} {digest.hexdigest()}"
 
 
 def _write(picture: Picture, path: Path) -> dict[str, Any]:

@@ -14,15 +14,14 @@ from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
-import torch.distributed as dist
 from tqdm.auto import tqdm
 
 from kagglekit.errors import DataError
-from kagglekit.inference import Options, agree, predict_prob, share
+from kagglekit.fingerprint import fingerprint
+from kagglekit.inference import Options, agree, collect, predict_prob, share
 from kagglekit.models import Model, check_distinct
 from kagglekit.models._state import digest
 from kagglekit.slides import open_slide
-from kagglekit.tiles._store import fingerprint
 
 _LONG = 1 << 26  # image pixels: a prediction of more is noted strip by strip
 
@@ -167,8 +166,10 @@ def _fill(
         _file(folder, image, ".json").unlink(missing_ok=True)
         stem, key = _file(folder, image, ""), keys[image]
         _predict(models[image], images[image], stem, dtype, options, key)
-    if dist.is_available() and dist.is_initialized():
-        dist.barrier()
+    # Nobody goes on before all have done their share, however long that takes: not `barrier`, in
+    # which a GPU's ranks wait for ten minutes at most.
+    collect({})
+    agree(None)
     return Store(folder, list(images), options.get("exclusive", False))
 
 
