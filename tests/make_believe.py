@@ -16,7 +16,14 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 _MOVES = {"to", "_to_copy", "copy_"}
 _INDEXES = {"index", "index_put_"}  # with tensors that may lie on the CPU
-_COUNTS = {"nonzero", "nonzero_numpy", "item", "_local_scalar_dense", "equal"}  # for the CPU
+_COUNTS = {
+    "nonzero",
+    "nonzero_numpy",
+    "is_nonzero",
+    "item",
+    "_local_scalar_dense",
+    "equal",
+}  # for the CPU
 
 
 @dataclass(frozen=True)

@@ -374,3 +374,12 @@ class TestRehearse:
 def test_the_verdict_s_exit_code_stands_in_the_document() -> None:
     document = Path(__file__).resolve().parents[1] / "docs" / "exit-codes.md"
     assert f"| {cli.FAILED_VERDICT} | | a rehearsal was carried out, " in document.read_text()
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "kagglekit", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"kagglekit {__version__}\n"
+    failed = subprocess.run([sys.executable, "-m", "kagglekit", "check", "no.csv"], check=False)
+    assert failed.returncode != 0

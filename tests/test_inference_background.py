@@ -94,3 +94,9 @@ def test_the_border_counts_too():
 def test_more_bits_change_nothing(what, max_value):
     pixels = (BACKGROUND | NOT_BACKGROUND)[what].astype(float) / 255 * max_value
     assert is_background(pixels.astype(np.uint16), max_value) == (what in BACKGROUND)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int32, np.uint32, np.int64, np.float16])
+def test_pixels_that_opencv_does_not_know(dtype):
+    assert is_background(np.full((64, 64, 3), 120, dtype), max_value=122)
+    assert not is_background(np.full((64, 64, 3), 60, dtype), max_value=122)

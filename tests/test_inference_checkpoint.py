@@ -334,7 +334,7 @@ def test_notes_that_are_not_whole_are_not_used(tmp_path):
     os.truncate(folder / "changes-0", 4)
     with pytest.warns(UserWarning) as told:  # noqa: PT030  compared below
         assert Checkpoint(folder, "A").load() is None
-    assert [str(one.message) for one in told] == [f"{folder} is incomplete: starting anew"]
+    assert [str(one.message) for one in told] == [f"{folder} is damaged: starting anew"]
 
 
 def test_what_was_appended_before_anything_counted_is_thrown_away(tmp_path):
@@ -346,3 +346,40 @@ def test_what_was_appended_before_anything_counted_is_thrown_away(tmp_path):
     again.save({}, [[np.array([5], np.uint32)]])
     _, [[positions]] = Checkpoint(tmp_path, "A").load()
     assert positions.tolist() == [5]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"PK\3\4 cut off", b"something else"])
+def test_a_damaged_state_is_not_used(tmp_path, content):
+    (tmp_path / "state.npz").write_bytes(content)
+    with pytest.warns(UserWarning) as told:  # noqa: PT030  compared below
+        assert Checkpoint(tmp_path, "A").load() is None
+    assert [str(one.message) for one in told] == [f"{tmp_path} is damaged: starting anew"]
+
+
+def test_a_state_of_something_else_is_not_used(tmp_path):
+    np.savez(tmp_path / "state.npz", a=np.arange(3))
+    with pytest.warns(UserWarning, match="another prediction"):
+        assert Checkpoint(tmp_path, "A").load() is None
+
+
+def test_a_map_that_fails_leaves_nothing_behind(slide, tmp_path, monkeypatch):
+    path = tmp_path / "new" / "map.npy"
+    with pytest.raises(KeyboardInterrupt):
+        predict_prob(model(at=8), slide, path, progress=False)
+    assert list(path.parent.iterdir()) == []
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left"):
+        predict_prob(model(), slide, path, progress=False)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_map_cannot_take_a_folder_s_place(slide, tmp_path):
+    network = model()
+    with pytest.raises(IsADirectoryError) as raised:
+        predict_prob(network, slide, tmp_path, progress=False)
+    assert str(raised.value) == f"{tmp_path} is a folder; name a file in it"
+    assert network.net.calls == 0

@@ -168,4 +168,5 @@ def test_nothing_waits_for_the_gpu_between_batches(tmp_path, monkeypatch):
             masks_of(one, path, amp=False, batch_size=size)
         waits[size] = Counter(each.name for each in asked if each.waits)
     assert waits[2] == waits[8]
-    assert set(waits[2]) == {"nonzero_numpy", "index", "to"}  # where masks change, once a strip
+    # Once a strip: where masks change, and whether all predictions were numbers.
+    assert set(waits[2]) == {"nonzero_numpy", "index", "to", "is_nonzero"}

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kagglekit.inference import _network
-from kagglekit.inference._network import Network
+from kagglekit.inference._network import Network, put_channels_last
 from kagglekit.models import Model, Recipe
 from kagglekit.tta import views
 
@@ -283,3 +283,28 @@ def test_compiled_models_give_the_same(monkeypatch):
     compiled = network_of(models, compile=True).prob(PIXELS)
     assert asked == [{"dynamic": False}] * 2
     assert torch.allclose(compiled, plain, rtol=0, atol=1e-6)
+
+
+def test_weights_laid_out_for_predicting_can_be_trained_again():
+    model = Model(nn.Conv2d(3, 1, 3), Recipe())
+    with torch.inference_mode():
+        put_channels_last(model)
+    assert model.net.weight.is_contiguous(memory_format=torch.channels_last)
+    model(torch.zeros(1, 3, 8, 8)).sum().backward()
+    assert model.net.weight.grad is not None
+
+
+@pytest.mark.parametrize("answer", [(2, 1, 8, 8), (2, 3, 4, 4), (2, 8, 8), (1, 3, 8, 8)])
+def test_an_answer_of_another_shape_than_the_recipe_says_is_refused(answer):
+    class Answers(nn.Module):
+        def forward(self, x):
+            return torch.zeros(answer)
+
+    one = Model(Answers(), Recipe(classes=3)).eval()
+    network = Network([one], [1.0], views("none"), "prob", False, 2, False)
+    with pytest.raises(ValueError) as raised:
+        network.prob(torch.zeros(2, 3, 8, 8))
+    assert str(raised.value) == (
+        f"a network answered {answer} to images of (2, 3, 8, 8); "
+        "by its recipe it should be (2, 3, 8, 8): (N, classes, H, W)"
+    )

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from kagglekit.inference import predict_masks
-from kagglekit.inference._options import Options, check_names, numbers, planes_of
+from kagglekit.inference._options import Options, given, numbers, planes_of
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
 from tests.array_slide import smooth_picture
@@ -56,7 +56,7 @@ def test_by_default_each_plane_once():
 
 def test_a_name_that_is_near_none_gets_the_whole_list():
     with pytest.raises(TypeError) as raised:
-        check_names({"xyz": 1})
+        given({"xyz": 1})
     assert str(raised.value) == f"no option 'xyz': there are {', '.join(Options.__annotations__)}"
 
 
@@ -76,3 +76,45 @@ def test_thresholds_found_by_numpy_are_those_of_a_list(tmp_path):
         listed = found([0.4, 0.6])
         assert found(np.array([0.4, 0.6])) == listed
         assert found(np.array([0.6, 0.4])) != listed
+
+
+def test_none_is_as_if_left_out():
+    assert given({"threshold": None, "window": 64, "checkpoint": None}) == {"window": 64}
+
+
+def plain_model():
+    return Model(nn.Conv2d(3, 1, 1), Recipe(window=64, stride=1)).eval()
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        (nn.Conv2d(3, 1, 1), "Conv2d"),
+        ([plain_model(), nn.Identity()], "Identity"),
+    ],
+)
+def test_a_network_without_a_recipe_is_refused(tmp_path, models, message):
+    np.save(tmp_path / "a.npy", smooth_picture((60, 90)))
+    with open_slide(tmp_path / "a.npy") as slide, pytest.raises(TypeError) as raised:
+        predict_masks(models, slide)
+    assert str(raised.value) == (
+        f"a model is of type {message}: give models.Model(net, Recipe(...)), which knows how the "
+        "network is fed"
+    )
+
+
+@pytest.mark.parametrize("slide", ["a.tiff", np.zeros((60, 90, 3), np.uint8)])
+def test_what_is_no_slide_is_refused(slide):
+    with pytest.raises(TypeError) as raised:
+        predict_masks(plain_model(), slide)
+    assert str(raised.value) == (
+        f"slide is of type {type(slide).__name__}: open the image with open_slide"
+    )
+
+
+def test_a_network_in_training_mode_is_seen_within_its_model(tmp_path):
+    np.save(tmp_path / "a.npy", smooth_picture((60, 90)))
+    model = Model(nn.Sequential(nn.Conv2d(3, 1, 1), nn.BatchNorm2d(1)), Recipe(window=64)).eval()
+    model.net.train()
+    with open_slide(tmp_path / "a.npy") as slide, pytest.raises(ValueError, match="training mode"):
+        predict_masks(model, slide)

@@ -158,6 +158,26 @@ def test_a_gpu_with_too_little_memory(monkeypatch):
         "\nhint: take a smaller window or a coarser scale"
     )
     replace(plan, device_bytes=900 << 20).check()
+    # What torch has taken from the device and not given out is there for the prediction.
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 2_000 << 20)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 1_400 << 20)
+    plan.check()
+    with pytest.raises(PlanError, match="1,501 MB of cuda:0, and 1,500 MB are free"):
+        replace(plan, device_bytes=1_501 << 20).check()
+
+
+def test_ranks_of_one_machine_need_their_memory_at_the_same_time(monkeypatch):
+    monkeypatch.setattr(_plan, "available_bytes", lambda: 3_000 << 20)
+    plan = replace(PLAN, host_bytes=1_600 << 20)
+    plan.check()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(PlanError) as raised:
+        plan.check()
+    assert str(raised.value) == (
+        "a.tiff: predicting it needs about 1,600 MB, in each of 2 processes, "
+        "and 3,000 MB are free"
+        "\nhint: take a smaller window or batch_size, a coarser scale, or free memory first"
+    )
 
 
 MEASURE = """
@@ -170,15 +190,21 @@ from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
 from tests.test_inference_plan import plan_of
 
-small, large, scale, window, planes = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+small, large, scales, *numbers = sys.argv[1:]
+window, planes = map(int, numbers)
 torch.set_num_threads(1)
-recipe = Recipe(scale=scale, window=window, stride=32, classes=planes)
-model = Model(torch.nn.Conv2d(3, planes, 1), recipe).eval()
+model = [
+    Model(
+        torch.nn.Conv2d(3, planes, 1),
+        Recipe(scale=int(scale), window=window, stride=32, classes=planes),
+    ).eval()
+    for scale in scales.split()
+]
 with open_slide(small) as slide:  # what is loaded at first use belongs to no prediction
     predict_masks(model, slide, progress=False)
 before = _fields(Path("/proc/self/status"))["VmRSS"] << 10
 with torch.inference_mode():
-    model(torch.zeros(1, 3, window, window, dtype=torch.uint8)).sigmoid()
+    model[0](torch.zeros(1, 3, window, window, dtype=torch.uint8)).sigmoid()
 alone = peak_bytes() - before
 with open_slide(large) as slide:
     plan = plan_of(model, slide, progress=False)
@@ -191,18 +217,19 @@ print(peak_bytes() - before, plan.host_bytes, alone)
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 @pytest.mark.parametrize(
-    ("shape", "scale", "window", "planes", "layout"),
+    ("shape", "scales", "window", "planes", "layout"),
     [
-        ((2_000, 5_000), 1, 512, 4, {"tiled": True, "blockxsize": 512, "blockysize": 512}),
-        ((6_000, 5_000), 4, 256, 1, {"blockysize": 64}),
+        ((2_000, 5_000), "1", 512, 4, {"tiled": True, "blockxsize": 512, "blockysize": 512}),
+        ((6_000, 5_000), "4", 256, 1, {"blockysize": 64}),
+        ((6_000, 9_000), "1 8", 512, 1, {"blockysize": 64}),
     ],
 )
-def test_memory_grows_by_no_more_than_the_plan(tmp_path, shape, scale, window, planes, layout):
+def test_memory_grows_by_no_more_than_the_plan(tmp_path, shape, scales, window, planes, layout):
     paths = [
         write_image(tmp_path / f"{k}.tiff", np.zeros((*one, 3), np.uint8), compress="lzw", **layout)
         for k, one in enumerate([(100, 100), shape])
     ]
-    command = [sys.executable, "-c", MEASURE, *paths, *map(str, (scale, window, planes))]
+    command = [sys.executable, "-c", MEASURE, *paths, *map(str, (scales, window, planes))]
     # What is freed goes back at once: by default glibc keeps up to as much again for later.
     env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "131072"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)

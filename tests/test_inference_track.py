@@ -52,3 +52,27 @@ def test_rows_handed_on_at_a_time_change_nothing(axis, monkeypatch):
 def test_long_rows_come_one_by_one_and_short_ones_many_at_a_time(planes, length, rows):
     assert rows_at_once(planes, length, torch.device("cpu")) == rows
     assert rows_at_once(planes, 16 * length, torch.device("cuda")) == rows
+
+
+@pytest.mark.parametrize(("axis", "what"), [(0, "rows 24-56"), (1, "columns 24-56")])
+def test_what_is_no_number_is_refused_and_its_place_told(axis, what):
+    model = Model(torch.nn.Conv2d(3, 1, 1), Recipe(window=32, stride=8)).eval()
+    grid = plan_grid(SHAPE, 32, 8, stride=8)
+    network = Network([model], [1.0], views("none"), "prob", True, 1, False)
+    device, along = torch.device("cpu"), grid.axes[axis]
+    strips = range(len(along.starts))
+    track = Track(1, grid, axis, strips, range(along.size), network, "trapezoid", device)
+    for i in range(2):
+        prob = torch.rand(2, 1, 32, 32)
+        prob[i, 0, 7, 31] = torch.nan if i else 0.5
+        for j, weighed in enumerate(track.weigh(i, [0, 1], prob)):
+            track.add(j, weighed)
+        if i == 0:
+            list(track.finish(i))
+    with pytest.raises(ValueError) as raised:
+        list(track.finish(1))
+    assert str(raised.value) == (
+        f"the network answered nan somewhere in the {what} of the image: "
+        "are its weights, and the image's pixels, all numbers? "
+        "On a GPU, try amp=False: half precision ends at 65,504"
+    )

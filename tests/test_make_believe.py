@@ -47,6 +47,7 @@ def test_a_dtype_that_it_has_not_is_noticed(monkeypatch):
         (lambda there: torch.zeros(3).to("cuda"), True),
         (lambda there: there.cpu(), True),
         (lambda there: there.sum().item(), True),
+        (lambda there: bool(there.sum() > 0), True),
         (lambda there: there[[0, 2]], True),
         (lambda there: there[there > 0], True),
         (lambda there: torch.nonzero(there), True),

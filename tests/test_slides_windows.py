@@ -154,6 +154,14 @@ def windows_read(slide):
     return seen
 
 
+@pytest.mark.parametrize("most", [0, -1])
+def test_a_thumbnail_of_nothing_is_refused(tmp_path, most):
+    np.save(tmp_path / "a.npy", np.zeros((4, 5, 3), np.uint8))
+    with open_slide(tmp_path / "a.npy") as slide, pytest.raises(ValueError) as raised:
+        slide.thumbnail(most)
+    assert str(raised.value) == f"max_side={most} must be at least 1 pixel"
+
+
 @pytest.mark.parametrize("scale", [4, 7])
 def test_a_thumbnail_decodes_each_tile_once(tmp_path, monkeypatch, scale):
     monkeypatch.setattr("kagglekit.slides._window._PIECE_BYTES", 3 * 150 * 150)

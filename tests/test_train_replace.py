@@ -18,6 +18,7 @@ def test_what_is_not_whole_takes_nothings_place(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         stopped()
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]  # the half of it may be what filled the disk
     with replacing(path) as file:
         file.write(b"new")
         file.flush()

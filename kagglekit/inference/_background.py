@@ -3,10 +3,12 @@
 from typing import Any
 
 import cv2
+import numpy as np
 import numpy.typing as npt
 
 _CELL = 8  # pixels averaged: grain of the camera and of JPEG goes, what a model could find stays
 _FLAT = 6 / 255  # largest difference within a channel, as a share of the brightest value
+_RESIZED = ("uint8", "uint16", "int16", "float32", "float64")  # by OpenCV
 _WHITE, _GREY, _BLACK = 200 / 255, 20 / 255, 6 / 255
 
 
@@ -21,12 +23,13 @@ def is_background(pixels: npt.NDArray[Any], max_value: float) -> bool:
         max_value: the brightest value.
 
     Example:
-        >>> import numpy as np
         >>> is_background(np.full((64, 64, 3), 243, np.uint8), max_value=255)
         True
     """
     height, width, _ = pixels.shape
     size = (max(1, width // _CELL), max(1, height // _CELL))  # OpenCV wants (w, h)
+    if pixels.dtype.name not in _RESIZED:
+        pixels = pixels.astype(np.float64)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(*size, -1)
     low, high = small.min((0, 1)) / max_value, small.max((0, 1)) / max_value
     flat = (high - low).max() <= _FLAT

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -40,22 +41,24 @@ class Checkpoint:
     def load(self) -> tuple[State, Changes] | None:
         """Return what was saved last, or None if there is nothing of this prediction."""
         try:
-            with np.load(self.folder / "state.npz", allow_pickle=False) as file:
-                state = dict(file)
+            with (
+                (self.folder / "state.npz").open("rb") as file,
+                np.load(file, allow_pickle=False) as found,
+            ):
+                state = dict(found)
         except FileNotFoundError:
             return None
-        if str(state.pop("key")) != self.key:
-            warnings.warn(
-                f"{self.folder} is of another prediction (slide, models or options differ): "
-                "starting anew",
-                stacklevel=2,
-            )
+        except (EOFError, ValueError, BadZipFile):
+            self._say("damaged")
+            return None
+        if str(state.pop("key", "")) != self.key:
+            self._say("of another prediction (slide, models or options differ)")
             return None
         counts = state.pop("counts").tolist()
         dtype = state.pop("dtype").dtype
         sizes = {self._path(mask): count * dtype.itemsize for mask, count in enumerate(counts)}
         if any(not path.is_file() or path.stat().st_size < size for path, size in sizes.items()):
-            warnings.warn(f"{self.folder} is incomplete: starting anew", stacklevel=2)
+            self._say("damaged")
             return None
         for path in self.folder.glob("changes-*"):
             if path not in sizes:  # appended to, and never counted
@@ -93,6 +96,9 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.folder / "state.npz")
+
+    def _say(self, what: str) -> None:
+        warnings.warn(f"{self.folder} is {what}: starting anew", stacklevel=3)
 
     def _path(self, mask: int) -> Path:
         return self.folder / f"changes-{mask}"

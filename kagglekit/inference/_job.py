@@ -5,14 +5,16 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from kagglekit.inference._answers import batch_for
 from kagglekit.inference._decide import Decision
 from kagglekit.inference._network import Mean
-from kagglekit.inference._options import Options, check_names, numbers, planes_of
+from kagglekit.inference._options import Options, given, numbers, planes_of
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import Slide
 from kagglekit.tiling import Blend, Grid, plan_grid
@@ -53,8 +55,8 @@ class Job:
         device: of the models.
         views: how each window is looked at.
         threads: how many decode at a time.
-        blend, mean, exclusive, skip_background, batch_size, amp, compile, progress: as in
-            `Options`.
+        blend, mean, exclusive, skip_background, batch_size, amp, compile, progress, checkpoint: as
+            in `Options`.
     """
 
     slide: Slide
@@ -75,6 +77,7 @@ class Job:
     amp: bool
     compile: bool
     progress: bool
+    checkpoint: Path | None = None
 
     @property
     def scale(self) -> int:
@@ -98,12 +101,14 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
     """Check and fill in.
 
     Raises:
-        TypeError: there is no option of that name.
+        TypeError: there is no option of that name; a model or the slide is something else.
         ValueError: models that do not fit together or to the slide, a model in training mode, or
             an option that cannot be.
     """
-    check_names(options)
-    models = [models] if isinstance(models, Model) else list(models)
+    options = given(options)
+    models = _listed(models)
+    if not isinstance(slide, Slide):
+        raise TypeError(f"slide is of type {type(slide).__name__}: open the image with open_slide")
     recipe = _shared_recipe(models, slide)
     weights = numbers(options.get("weights", 1.0), len(models), "weights", "models")
     if not all(0 < weight < math.inf for weight in weights):
@@ -147,13 +152,33 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         amp=options.get("amp", True),
         compile=options.get("compile", False),
         progress=options.get("progress", True),
+        checkpoint=Path(options["checkpoint"]) if "checkpoint" in options else None,
     )
+
+
+def _listed(models: Any) -> list[Model]:
+    listed: list[Any] = [models] if isinstance(models, nn.Module) else list(models)
+    for model in listed:
+        if not isinstance(model, Model):
+            raise TypeError(
+                f"a model is of type {type(model).__name__}: give models.Model(net, Recipe(...)), "
+                "which knows how the network is fed"
+            )
+    return listed
 
 
 def _threads() -> int:
     """Return this process's share of the cores, with the other ranks on this machine."""
-    ranks = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(len(os.sched_getaffinity(0)) // ranks, _MOST_THREADS))
+    if hasattr(os, "sched_getaffinity"):  # not on a Mac, nor on Windows
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, min(cores // ranks_here(), _MOST_THREADS))
+
+
+def ranks_here() -> int:
+    """Return how many ranks share this machine: launchers say so."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
 
 
 def _members(
@@ -211,7 +236,9 @@ def _shared_recipe(models: Sequence[Model], slide: Slide) -> Recipe:
         if len(set(found)) > 1:
             raise ValueError(f"the models' recipes must share `{name}`; they have {found}")
     for model in models:
-        if model.training:
+        # The layers, not only the whole: the user may have set the network's mode by itself.
+        layers = (part for part in model.modules() if not any(part.children()))
+        if model.training or any(layer.training for layer in layers):
             raise ValueError("a model is in training mode; call model.eval() first")
         if slide.channels not in (1, model.recipe.in_channels):
             raise ValueError(

@@ -101,6 +101,7 @@ class Network:
             for call, share in zip(self._calls, self.shares, strict=True):
                 for view in self.views:
                     value = view.undo(call(view.apply(images)).float())
+                    self._check_shape(value, images)
                     if mean != "logit":
                         value = value.sigmoid() if mean == "prob" else F.logsigmoid(value)
                     if total is None:
@@ -110,6 +111,16 @@ class Network:
             if total is None:
                 raise ValueError("no model given; expected at least one")
             return {"prob": lambda: total, "logit": total.sigmoid, "geometric": total.exp}[mean]()
+
+    def _check_shape(self, answer: torch.Tensor, images: torch.Tensor) -> None:
+        """Refuse an answer that blending would take for another: one plane for all classes."""
+        n, _, height, width = images.shape
+        expected = (n, self.models[0].recipe.classes, height, width)
+        if answer.shape != expected:
+            raise ValueError(
+                f"a network answered {tuple(answer.shape)} to images of {tuple(images.shape)}; "
+                f"by its recipe it should be {expected}: (N, classes, H, W)"
+            )
 
     def precision(self, device: torch.device) -> AbstractContextManager[object]:
         """Return a context that computes in half precision, if that is wanted.
@@ -128,9 +139,11 @@ def put_channels_last(model: Model) -> None:
 
     Not those over three dimensions, at which `Model.to(memory_format=...)` stops with an error.
     """
-    for parameter in model.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    # Parameters that are changed in inference mode could never be trained again.
+    with torch.inference_mode(False), torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
 def _ran_out_of_memory(error: RuntimeError) -> bool:

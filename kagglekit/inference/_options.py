@@ -4,14 +4,14 @@ import difflib
 import os
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from kagglekit.inference._network import Mean
 from kagglekit.tiling import Blend
 
 
 class Options(TypedDict, total=False):
-    """How to predict. What is left out comes from the models' recipes, so it is as in training.
+    """How to predict. What is left out, or None, comes from the models' recipes, as in training.
 
     Attributes:
         window: side of a window in model pixels, a multiple of the stride; one for all models or
@@ -56,12 +56,12 @@ class Options(TypedDict, total=False):
     batch_size: int
     amp: bool
     compile: bool
-    checkpoint: str | os.PathLike[str] | None
+    checkpoint: str | os.PathLike[str]
     progress: bool
 
 
-def check_names(options: Options) -> None:
-    """Refuse options that do not exist.
+def given(options: Options) -> Options:
+    """Return the options that were given: None is as if left out.
 
     Raises:
         TypeError: there is no option of that name; the nearest one is told.
@@ -72,6 +72,7 @@ def check_names(options: Options) -> None:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
             raise TypeError(f"no option {name!r}: {hint}")
+    return cast(Options, {name: value for name, value in options.items() if value is not None})
 
 
 def numbers(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...]:
@@ -84,10 +85,10 @@ def numbers(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...]:
         >>> numbers(0.5, 2, "threshold", "masks"), numbers([1, 2], 2, "weights", "models")
         ((0.5, 0.5), (1, 2))
     """
-    given = _plain(value)
-    each = list(given) if _is_list(given) else [given] * count
+    plain = _plain(value)
+    each = list(plain) if _is_list(plain) else [plain] * count
     if len(each) != count or not all(isinstance(one, Real) and one == one for one in each):
-        shown = list(given) if _is_list(given) else given
+        shown = list(plain) if _is_list(plain) else plain
         raise ValueError(
             f"{name}={shown!r} must be one number or one for each of {count} {of_what}"
         )

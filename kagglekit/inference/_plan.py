@@ -10,7 +10,7 @@ import torch
 from kagglekit.errors import PlanError
 from kagglekit.inference._answers import cores_for, waiting
 from kagglekit.inference._feed import AHEAD, chunk_edges
-from kagglekit.inference._job import Job
+from kagglekit.inference._job import Job, ranks_here
 from kagglekit.inference._memory import available_bytes
 from kagglekit.inference._network import Network
 from kagglekit.inference._track import values_at_once
@@ -71,15 +71,19 @@ class Plan:
         Raises:
             PlanError: less memory is free than the plan needs.
         """
-        free = available_bytes()
-        if free is not None and free < self.host_bytes:
+        free, ranks = available_bytes(), ranks_here()
+        if free is not None and free < ranks * self.host_bytes:
+            each = f", in each of {ranks} processes" if ranks > 1 else ""
             raise PlanError(
-                f"{self.name}: predicting it needs about {self.host_bytes / _MB:,.0f} MB, "
+                f"{self.name}: predicting it needs about {self.host_bytes / _MB:,.0f} MB{each}, "
                 f"and {free / _MB:,.0f} MB are free",
                 hint="take a smaller window or batch_size, a coarser scale, or free memory first",
             )
         if self.device_bytes:
             on_device, _ = torch.cuda.mem_get_info(self.device)
+            # What torch keeps for itself and does not use looks taken from outside.
+            on_device += torch.cuda.memory_reserved(self.device)
+            on_device -= torch.cuda.memory_allocated(self.device)
             if on_device < self.device_bytes:
                 raise PlanError(
                     f"{self.name}: predicting it needs about {self.device_bytes / _MB:,.0f} MB of "
@@ -102,11 +106,14 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
     windows = [len(member.grid) for member in job.members]
     cores = cores_for(sum(windows), job.batch_size, job.device, job.compile)
     held = job.batch_size * (1 + waiting(cores))  # windows at a time
+    # Of all scales pixels are kept until the windows that reach furthest have been filled.
+    reach = max(member.grid.axes[job.axis].window * member.scale for member in job.members)
+    for scale in {member.scale for member in job.members}:
+        across_pixels = -(-slide.shape[1 - job.axis] // scale)
+        reading += (reach + chunk[job.axis]) // scale * across_pixels * pixel
     blended = 0
     for member in job.members:
         along, across = member.grid.axes[job.axis], member.grid.axes[1 - job.axis]
-        rows = along.window + chunk[job.axis] // member.scale
-        reading += rows * across.size * pixel
         reading += held * along.window * across.window * (pixel + 4 * job.classes)
         blended += 4 * job.classes * along.window * across.padded
         # Rows on their way to runs: as floats, as decisions, and where these change.

@@ -52,7 +52,7 @@ def predict_mask(models: Model | Sequence[Model], slide: Slide, **options: Unpac
     job = make_job(models, slide, options)
     if len(job.planes) != 1:
         raise ValueError(f"this makes {len(job.planes)} masks; use predict_masks, or planes=[0]")
-    [mask] = _predict(job, options).masks
+    [mask] = _predict(job).masks
     return mask
 
 
@@ -78,13 +78,14 @@ def predict(
         options: by name, as listed in `Options`.
 
     Raises:
-        TypeError: there is no such option.
+        TypeError: there is no such option; a model or the slide is something else.
         ValueError: models that do not fit together or to the slide, a model left in training mode
-            (its batch statistics would leak between windows), or an option that cannot be.
+            (its batch statistics would leak between windows), an option that cannot be, or a
+            network that answers nan or another shape than its recipe says.
         SlideError: the slide cannot be read.
         PlanError: it needs more memory than there is; nothing was started.
     """
-    return _predict(make_job(models, slide, options), options)
+    return _predict(make_job(models, slide, options))
 
 
 def predict_prob(
@@ -100,39 +101,48 @@ def predict_prob(
     Args:
         models: as `predict`.
         slide: likewise.
-        path: a `.npy` file, which appears under this name when it is complete.
+        path: a `.npy` file, which appears under this name when it is complete; its folder is made.
         dtype: of the file; "uint8" holds round(255 * prob).
-        options: as `predict`; thresholds mean nothing here.
+        options: as `predict`; what makes masks of the map (planes, thresholds, exclusive) means
+            nothing here.
 
     Returns:
         The map as a read-only memory map, (planes, h, w) at the finest of the models' scales:
         h = ceil(height / scale).
 
     Raises:
-        ValueError, SlideError, PlanError: as `predict`.
+        TypeError, ValueError, SlideError, PlanError: as `predict`.
+        OSError: the file cannot be written; found out before anything is predicted.
     """
     job = make_job(models, slide, options)
     if dtype not in ("uint8", "float16", "float32"):
         raise ValueError(f"dtype={dtype!r} must be 'uint8', 'float16' or 'float32'")
     path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a file in it")
     beside = path.with_name(f"{path.name}.part")
     sink = _MapSink(beside, job, dtype)
-    folder = _folder(options)
-    sweep(job, range(job.small[job.axis]), sink, folder)
+    try:
+        sweep(job, range(job.small[job.axis]), sink)
+    except BaseException:
+        if job.checkpoint is None:  # nobody can go on with it
+            beside.unlink(missing_ok=True)
+        raise
     sink.close()
     beside.replace(path)
-    forget(folder)
+    forget(job.checkpoint)
     found: npt.NDArray[Any] = np.load(path, mmap_mode="r")
     return found
 
 
-def band(job: Job, rows: range, checkpoint: Path | None) -> tuple[list[Part], Stats]:
+def band(job: Job, rows: range) -> tuple[list[Part], Stats]:
     """Predict a band of a job's map; the parts of all bands make the masks.
 
     What is noted in the checkpoint's folder is to be forgotten when they have.
     """
     sink = RunSink(job.slide.shape, job.scale, job.axis, job.decision, rows.start)
-    stats = sweep(job, rows, sink, checkpoint)
+    stats = sweep(job, rows, sink)
     return sink.parts, stats
 
 
@@ -146,17 +156,25 @@ def masks_of(job: Job, parts: list[Part]) -> list[RLE]:
     return [keep_seeded(mask, seeds) for mask, seeds in pairs]
 
 
-def _predict(job: Job, options: Options) -> Prediction:
-    folder = _folder(options)
-    parts, stats = band(job, range(job.small[job.axis]), folder)
+def _predict(job: Job) -> Prediction:
+    parts, stats = band(job, range(job.small[job.axis]))
     found = Prediction(masks_of(job, parts), stats)
-    forget(folder)
+    forget(job.checkpoint)
     return found
 
 
-def _folder(options: Options) -> Path | None:
-    folder = options.get("checkpoint")
-    return None if folder is None else Path(folder)
+def _new_map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    """Make a `.npy` file and map it.
+
+    Raises:
+        OSError: there is no room for it. (The system promises room that it has not; when it finds
+            out it kills who writes to a map.)
+    """
+    made: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return made
 
 
 class _MapSink:
@@ -176,7 +194,7 @@ class _MapSink:
 
     def add(self, prob: torch.Tensor) -> None:
         if self._file is None:
-            self._file = np.lib.format.open_memmap(self._path, "w+", self._dtype, self._shape)
+            self._file = _new_map(self._path, self._dtype, self._shape)
         if self._dtype == np.uint8:
             prob = (prob * 255).round()
         rows = prob.cpu().numpy().astype(self._dtype)

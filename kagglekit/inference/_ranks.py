@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import TypeVar, Unpack
 
 from kagglekit.inference._checkpoint import forget
@@ -53,24 +52,25 @@ def predict_banded(
         ...         masks = inference.predict_banded(model, slide, tta="flips")
         ...     if masks is not None:  # on rank 0
         ...         print(masks[0].to_text())
+        ...     state.wait_for_everyone()
         >>> accelerate.notebook_launcher(work, num_processes=2)  # doctest: +SKIP
     """
     rank, world = place()
     if world > 1:
         _check_same(slide, world)
     job = together(lambda: make_job(models, slide, options), world)
-    job = replace(job, progress=job.progress and rank == 0)
-    given = options.get("checkpoint")
-    folder = None if given is None else Path(given, f"rank-{rank}-of-{world}")
+    folder = job.checkpoint
+    own = None if folder is None else folder / f"rank-{rank}-of-{world}"
+    job = replace(job, progress=job.progress and rank == 0, checkpoint=own)
     rows = bands(job, world)[rank]
-    parts = together(lambda: band(job, rows, folder)[0] if rows else [], world)
+    parts = together(lambda: band(job, rows)[0] if rows else [], world)
     found = [each for each in gathered(parts, world) if each]
     # Each keeps its notes until the masks are there.
     masks = together(lambda: _joined(job, found) if rank == 0 else None, world)
-    forget(folder)
+    forget(own)
     if folder is not None:
         with suppress(OSError):  # the others' are still there, or gone with it
-            folder.parent.rmdir()
+            folder.rmdir()
     return masks
 
 

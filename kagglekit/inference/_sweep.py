@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -76,15 +75,14 @@ class Stats:
     peak_bytes: int | None = None
 
 
-def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> Stats:
+def sweep(job: Job, rows: range, sink: Sink) -> Stats:
     """Predict some rows (or columns, if the sweep goes to the right) of a job's map.
 
     Args:
-        job: what to do.
+        job: what to do; if it has a folder for a checkpoint, what is done is noted there after each
+            strip, and gone on from. Whoever has made the result of it forgets it.
         rows: which of the map; all, or a band of it.
         sink: takes them in order.
-        checkpoint: a folder to note in after each strip, and to go on from; whoever has made the
-            result of it forgets it.
 
     Raises:
         SlideError: the slide cannot be read.
@@ -94,10 +92,9 @@ def sweep(job: Job, rows: range, sink: Sink, checkpoint: Path | None = None) -> 
     keep_freed_memory()
     with torch.inference_mode():
         run = _Run(job, rows, sink)
-        note = (
-            None if checkpoint is None else Checkpoint(checkpoint, key_of(job, [rows, sink.kind]))
-        )
-        if note is not None:
+        note = None
+        if job.checkpoint is not None:
+            note = Checkpoint(job.checkpoint, key_of(job, [rows, sink.kind]))
             run.restore(note)
         run.go(stats, (lambda: run.save(note)) if note is not None else None)
     # Runs and text, which come next, shall not lie beside what the slide was decoded in.

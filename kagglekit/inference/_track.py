@@ -54,6 +54,7 @@ class Track:
         self._weights[1] *= _UNIT
         sides = [self.across.padded] * 2
         sides[axis] = self.along.window
+        self._sums: list[torch.Tensor] = []
         planes = network.models[0].recipe.classes
         self.blended = torch.zeros((planes, *sides), dtype=torch.int32, device=device)
 
@@ -68,6 +69,8 @@ class Track:
         Returns:
             (N, planes, h, w) int32.
         """
+        # Not a number, if one of them is. Looked at once a strip, for a GPU is waited for then.
+        self._sums.append(prob.sum())
         # Not indexed with a list: a GPU would get it as a tensor, and wait for that, idle.
         rows, columns = (
             torch.stack([weights[j] for j in ([i] if side == self.axis else windows)])
@@ -86,7 +89,11 @@ class Track:
 
         Yields:
             (planes, n, m) float32 in [0, 1], what lies in `keep` of them, in order.
+
+        Raises:
+            ValueError: a prediction for one of the strip's windows was not a number.
         """
+        self._check_numbers(i)
         start, along = self.along.starts[i], 1 + self.axis
         last = i + 1 == len(self.along.starts)
         stop = self.along.size if last else self.along.starts[i + 1]
@@ -101,6 +108,17 @@ class Track:
         moving = self.blended.narrow(along, stop - start, rest).clone()
         self.blended.narrow(along, 0, rest).copy_(moving)
         self.blended.narrow(along, rest, stop - start).zero_()
+
+    def _check_numbers(self, i: int) -> None:
+        sums, self._sums = self._sums, []
+        if sums and not bool(torch.stack(sums).isfinite().all()):
+            start = self.along.starts[i]
+            raise ValueError(
+                f"the network answered nan somewhere in the {('rows', 'columns')[self.axis]} "
+                f"{start * self.scale}-{(start + self.along.window) * self.scale} of the image: "
+                "are its weights, and the image's pixels, all numbers? "
+                "On a GPU, try amp=False: half precision ends at 65,504"
+            )
 
     def carried(self) -> torch.Tensor:
         """Return what the strips done have added to those to come."""

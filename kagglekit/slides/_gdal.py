@@ -179,4 +179,5 @@ def _after_fork() -> None:
     cache_limit.__init__()  # type: ignore[misc]
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

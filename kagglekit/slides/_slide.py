@@ -104,7 +104,13 @@ class Slide:
 
         Returns:
             The thumbnail, (h, w, channels) of the stored dtype, and its scale.
+
+        Raises:
+            ValueError: `max_side` is less than 1.
+            SlideError: the stored data cannot be decoded.
         """
+        if max_side < 1:
+            raise ValueError(f"max_side={max_side} must be at least 1 pixel")
         height, width = self.shape
         scale = max(1, -(-max(height, width) // max_side))
         return self.read(0, height, 0, width, scale), scale

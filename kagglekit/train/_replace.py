@@ -11,11 +11,16 @@ from typing import BinaryIO
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside `path` for writing; at the end it is on the disk and in its place.
 
-    What a kill leaves beside is written over by the next call.
+    What a kill leaves beside is written over by the next call; what an error leaves is removed, for
+    it may be that the disk is full.
     """
     beside = path.with_name(f".{path.name}.part")
-    with beside.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with beside.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     beside.replace(path)
