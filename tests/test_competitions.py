@@ -142,6 +142,12 @@ def test_packed_images_and_missing_folder(tmp_path: Path) -> None:
         BOWL.find_data(tmp_path / "nowhere")
 
 
+def test_an_image_outside_the_tree_is_no_train_image(tmp_path: Path) -> None:
+    data = hubmap_tree(tmp_path, "id,encoding\n", "a")
+    with pytest.raises(DataError, match=r"`/elsewhere/a.tiff` is no train image"):
+        data.as_test(Path("/elsewhere/a.tiff"))
+
+
 def test_no_test_images_is_an_error_when_they_are_asked_for(tmp_path: Path) -> None:
     data = hubmap_tree(tmp_path, "id,encoding\na,\n", "a")
     assert list(data.train_images()) == ["a"]

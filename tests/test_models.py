@@ -141,6 +141,21 @@ def test_loading_never_asks_for_pretrained_weights(tmp_path):
             "UNet.__init__() got an unexpected keyword argument 'widht'",
         ),
         (
+            Recipe("smp.Unet", {"encoder_weight": "imagenet"}),
+            "architecture 'smp.Unet' cannot be built: "
+            "no option 'encoder_weight': did you mean 'encoder_weights'?",
+        ),
+        (
+            Recipe("smp.FPN", {"deep_supervison": True}),
+            "architecture 'smp.FPN' cannot be built: "
+            "no option 'deep_supervison': did you mean 'deep_supervision'?",
+        ),
+        (
+            Recipe("fcn_resnet50", {"xyz": True}),
+            "architecture 'fcn_resnet50' cannot be built: "
+            "no option 'xyz': there are aux_loss, num_classes, progress, weights, weights_backbone",
+        ),
+        (
             Recipe("fcn_resnet50", in_channels=1, mean=(0.5,), std=(0.5,)),
             "fcn_resnet50 takes 3 channels, not in_channels=1",
         ),

@@ -165,9 +165,7 @@ def test_without_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kaggle.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UploadError) as caught:
         kaggle.call(["kaggle", "datasets", "list"])
-    assert str(caught.value) == (
-        "the `kaggle` command is missing\nhint: pip install 'kagglekit[upload]'"
-    )
+    assert str(caught.value) == ("the `kaggle` command is missing\nhint: pip install kaggle six")
 
 
 def test_keys_are_blotted_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -189,7 +189,12 @@ REFUSALS = {
     "hint: crop, pad or resize one of them first": (
         lambda: regions.keep_seeded(RECT, RLE.empty((6, 4)))
     ),
-    "count is 0: at least 1 component is kept": lambda: regions.keep_largest(RECT, 0),
+    "count is 0: it is a whole number of components, at least 1": (
+        lambda: regions.keep_largest(RECT, 0)
+    ),
+    "count is 1.5: it is a whole number of components, at least 1": (
+        lambda: regions.keep_largest(RECT, 1.5)
+    ),
     "min_distance is 0: it is at least 1 pixel": lambda: regions.split_instances(RECT, 0),
 }
 

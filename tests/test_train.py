@@ -306,6 +306,10 @@ def test_settings_are_checked():
     assert str(raised.value) == (
         "lr must be above 0, not 0; schedule must be one of cosine, linear, constant, not 'step'"
     )
+    for name in ("weight_decay", "auxiliary", "save_minutes", "workers"):
+        with pytest.raises(ValueError) as raised:
+            Settings(**{name: -1})
+        assert str(raised.value) == f"{name} must not be below 0, not -1"
     for wrong in (None, 0):
         with pytest.raises(ValueError) as raised:
             Settings(epochs=wrong)

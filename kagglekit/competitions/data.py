@@ -115,8 +115,8 @@ class Data:
             DataError: it is no train image.
         """
         tree = self.profile.tree
-        inside = path.relative_to(self.root).as_posix()
-        fields = template.match(tree.train_images.removesuffix("/"), inside)
+        inside = path.relative_to(self.root) if path.is_relative_to(self.root) else path
+        fields = template.match(tree.train_images.removesuffix("/"), inside.as_posix())
         if fields is None:
             raise DataError(f"`{path}` is no train image: it does not match `{tree.train_images}`")
         return template.fill(tree.test_images, **fields)

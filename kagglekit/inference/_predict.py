@@ -81,7 +81,8 @@ def predict(
         TypeError: there is no such option; a model or the slide is something else.
         ValueError: models that do not fit together or to the slide, a model left in training mode
             (its batch statistics would leak between windows), an option that cannot be, or a
-            network that answers nan or another shape than its recipe says.
+            network that answers another shape than its recipe says.
+        FloatingPointError: the network answered nan.
         SlideError: the slide cannot be read.
         PlanError: it needs more memory than there is; nothing was started.
     """

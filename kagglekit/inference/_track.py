@@ -91,7 +91,7 @@ class Track:
             (planes, n, m) float32 in [0, 1], what lies in `keep` of them, in order.
 
         Raises:
-            ValueError: a prediction for one of the strip's windows was not a number.
+            FloatingPointError: a prediction for one of the strip's windows was not a number.
         """
         self._check_numbers(i)
         start, along = self.along.starts[i], 1 + self.axis
@@ -113,7 +113,7 @@ class Track:
         sums, self._sums = self._sums, []
         if sums and not bool(torch.stack(sums).isfinite().all()):
             start = self.along.starts[i]
-            raise ValueError(
+            raise FloatingPointError(
                 f"the network answered nan somewhere in the {('rows', 'columns')[self.axis]} "
                 f"{start * self.scale}-{(start + self.along.window) * self.scale} of the image: "
                 "are its weights, and the image's pixels, all numbers? "

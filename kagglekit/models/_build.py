@@ -7,7 +7,7 @@ from torch import nn
 
 from kagglekit.models._model import Model
 from kagglekit.models._recipe import Recipe
-from kagglekit.models._smp import smp_network
+from kagglekit.models._smp import check_options, smp_network
 from kagglekit.models._unet import UNet
 
 PRETRAINED = ("encoder_weights", "weights", "weights_backbone")
@@ -52,6 +52,7 @@ def _fcn_resnet50(in_channels: int, classes: int, **options: Any) -> nn.Module:
 
     if in_channels != 3:
         raise ValueError(f"fcn_resnet50 takes 3 channels, not in_channels={in_channels}")
+    check_options(options, fcn_resnet50)
     # weights=None alone still downloads a backbone: its default is not None.
     options = {"weights": None, "weights_backbone": None} | options
     net: nn.Module = fcn_resnet50(num_classes=classes, **options)

@@ -1,6 +1,8 @@
 """Networks of segmentation-models-pytorch, and what we add to them."""
 
 import difflib
+from collections.abc import Callable, Iterable
+from inspect import signature
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from kagglekit.models._aspp import ASPP
 from kagglekit.models._coat import CoatEncoder
 from kagglekit.models._recipe import Recipe
 
+_OURS = ("aspp", "deep_supervision")
 _DILATING = ("DeepLabV3", "DeepLabV3Plus", "PAN")
 
 
@@ -29,6 +32,9 @@ def smp_network(recipe: Recipe) -> nn.Module:
     if not (isinstance(architecture, type) and issubclass(architecture, nn.Module)):
         raise ValueError(f"segmentation-models-pytorch {smp.__version__} has no `{name}`")
     options = dict(recipe.options)
+    # What smp does not know itself it hands to timm's encoders, and of others it takes no notice.
+    if not str(options.get("encoder_name", "")).startswith("tu-"):
+        check_options(options, architecture.__init__, _OURS)
     aspp, deep = options.pop("aspp", False), options.pop("deep_supervision", False)
     # smp takes False for a request to download.
     options["encoder_weights"] = options.get("encoder_weights") or None
@@ -37,6 +43,28 @@ def smp_network(recipe: Recipe) -> nn.Module:
         options |= _fitting(options, recipe.in_channels)
     net: nn.Module = architecture(in_channels=recipe.in_channels, classes=recipe.classes, **options)
     return _Extended(net, recipe.classes, aspp, deep) if aspp or deep else net
+
+
+def check_options(
+    options: Iterable[str], function: Callable[..., Any], more: Iterable[str] = ()
+) -> None:
+    """Refuse options that a function would take and do nothing with.
+
+    Args:
+        options: their names.
+        function: to which they go; what it only calls `**kwargs` does not count.
+        more: names that are options, too.
+
+    Raises:
+        TypeError: there is no such option; the nearest one is told.
+    """
+    named = (p.name for p in signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD)
+    known = {*named, *more} - {"self"}
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(known))}"
+            raise TypeError(f"no option {name!r}: {hint}")
 
 
 def _check_encoder(encoder: str, architecture: str) -> None:

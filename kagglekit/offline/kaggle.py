@@ -37,7 +37,7 @@ def call(command: Sequence[str]) -> str:
         UploadError: it is not installed, it failed, or it said that it failed.
     """
     if importlib.util.find_spec("kaggle") is None:
-        raise UploadError("the `kaggle` command is missing", hint="pip install 'kagglekit[upload]'")
+        raise UploadError("the `kaggle` command is missing", hint="pip install kaggle six")
     program = [sys.executable, "-c", "from kaggle.cli import main; main()"]
     done = tools.call([*program, *command[1:]], cwd=Path.cwd())
     lines = f"{done.stdout}\n{done.stderr}".replace("\r", "\n").splitlines()

@@ -1,5 +1,8 @@
 """Masks without what is too small, and without holes."""
 
+from numbers import Integral
+from typing import Any
+
 import numpy as np
 
 from kagglekit.errors import RLEError
@@ -44,8 +47,9 @@ def keep_largest(rle: RLE, count: int = 1, connectivity: Connectivity = 8) -> RL
         >>> keep_largest(RLE.from_text("1 2 9 1", shape=(3, 3))).to_text()
         '1 2'
     """
-    if count < 1:
-        raise RLEError(f"count is {count!r}: at least 1 component is kept")
+    whole: Any = count
+    if not isinstance(whole, Integral) or whole < 1:
+        raise RLEError(f"count is {count!r}: it is a whole number of components, at least 1")
     parts = connect(rle, connectivity)
     chosen = np.zeros(parts.count, bool)
     chosen[np.argsort(-parts.areas(), kind="stable")[:count]] = True

@@ -211,11 +211,6 @@ class _Loop:
         run.level()
         self._save()  # a kill while validating costs the validation alone
         row = self._row()
-        if not math.isfinite(row["loss"]):
-            raise FloatingPointError(
-                f"the loss of epoch {place.epoch + 1} is {row['loss']}: take a lower lr than "
-                f"{self.settings.lr:g}, clip gradients, or precision='bf16' or 'no'"
-            )
         best = max(place.scores, default=-math.inf)
         is_best = not place.history or row.get("score", math.inf) > best
         if is_best and run.rank == 0:
@@ -235,6 +230,11 @@ class _Loop:
     def _row(self) -> dict[str, float]:
         run, place = self.run, self.run.place
         loss, tiles, both, total = run.accelerator.reduce(run.sums, "sum").tolist()
+        if not math.isfinite(loss):  # a network that learned nothing cannot be validated
+            raise FloatingPointError(
+                f"the loss of epoch {place.epoch + 1} is {loss / tiles}: take a lower lr than "
+                f"{self.settings.lr:g}, clip gradients, or precision='bf16' or 'no'"
+            )
         seconds = self.before + self.clock.seconds
         row = {
             "epoch": place.epoch + 1,

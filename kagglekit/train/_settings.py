@@ -82,13 +82,17 @@ class Settings:
             "batch_size must be at least 1": self.batch_size >= 1,
             "accumulate must be at least 1": self.accumulate >= 1,
             "lr must be above 0": self.lr > 0,
+            "weight_decay must not be below 0": self.weight_decay >= 0,
             f"schedule must be one of {', '.join(SCHEDULES)}": self.schedule in SCHEDULES,
             "warmup must be in [0, 1)": 0 <= self.warmup < 1,
             "clip must not be below 0": self.clip >= 0,
             "ema must be in [0, 1)": 0 <= self.ema < 1,
             f"precision must be one of {', '.join(PRECISIONS)}": self.precision in PRECISIONS,
+            "auxiliary must not be below 0": self.auxiliary >= 0,
             "patience must not be below 0": self.patience >= 0,
             "hours must be above 0, or None": self.hours is None or self.hours > 0,
+            "save_minutes must not be below 0": self.save_minutes >= 0,
+            "workers must not be below 0": self.workers >= 0,
         }
         wrong = [rule for rule, holds in checks.items() if not holds]
         if wrong:
