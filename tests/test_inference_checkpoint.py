@@ -14,6 +14,7 @@ from kagglekit.inference._job import make_job
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
 from tests.array_slide import TILED, smooth_picture, write_image
+from tests.holding import holding
 
 ROOT = Path(__file__).parents[1]
 
@@ -178,6 +179,20 @@ def test_what_was_appended_and_not_counted_is_ignored(slide, tmp_path):
     options = {"batch_size": 1, "progress": False, "checkpoint": folder}
     assert predict_mask(resumed, slide, **options) == expected
     assert resumed.net.calls == 15 * 3 - 2 * 3  # two strips were done
+
+
+def test_a_folder_that_another_process_is_at_work_in(slide, tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    with holding(folder / "lock"):
+        with pytest.raises(ValueError) as raised:
+            predict_mask(model(), slide, progress=False, checkpoint=folder)
+        assert str(raised.value) == (
+            f"another process predicts with checkpoint='{folder}': "
+            "each prediction needs a folder of its own"
+        )
+    predict_mask(model(), slide, progress=False, checkpoint=folder)
+    assert not folder.exists()
 
 
 def test_the_folder_may_hold_other_files(slide, tmp_path):

@@ -11,6 +11,7 @@ from kagglekit import competitions, submission
 from kagglekit.errors import DataError, RLEError, SubmissionError
 from kagglekit.rle import RLE
 from kagglekit.submission import writer as module
+from tests.holding import holding
 from tests.submission_kinds import KINDS, SHAPE, box, make_test, some_masks
 
 HUBMAP = competitions.load("hubmap-kidney-segmentation")
@@ -52,6 +53,21 @@ def test_the_file_follows_the_journal(tmp_path: Path, monkeypatch: pytest.Monkey
     assert submission.read(out, HUBMAP) == {"a": [A.to_text()], "b": [], "c": [B.to_text()]}
     names = sorted(path.name for path in tmp_path.iterdir() if path.is_file())
     assert names == ["s.csv"], "neither journal nor temporary file stays behind"
+
+
+def test_a_second_process_may_not_write_the_same_file(tmp_path: Path) -> None:
+    data, out = make_test(tmp_path, HUBMAP, "a"), tmp_path / "s.csv"
+    with holding(tmp_path / ".s.csv.lock"):
+        with pytest.raises(SubmissionError) as raised, submission.Writer(HUBMAP, data, out):
+            raise AssertionError
+        assert str(raised.value) == (
+            f"another process is writing `{out}`"
+            "\nhint: of several ranks let one write, with what `inference.collect` brings it"
+        )
+        assert not out.exists()
+    with submission.Writer(HUBMAP, data, out) as writer:  # that process was killed
+        writer["a"] = A
+    assert not (tmp_path / ".s.csv.lock").exists()
 
 
 def test_a_file_that_takes_long_is_replaced_seldom(

@@ -1,8 +1,10 @@
 """The sweep: strips of pixels in, finished parts of a probability map out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +26,7 @@ from kagglekit.inference._memory import (
 from kagglekit.inference._network import Network
 from kagglekit.inference._plan import WORTH_TELLING, make_plan
 from kagglekit.inference._track import Track
+from kagglekit.locks import held
 
 
 class Sink(Protocol):
@@ -85,12 +88,13 @@ def sweep(job: Job, rows: range, sink: Sink) -> Stats:
         sink: takes them in order.
 
     Raises:
+        ValueError: another process is at work in the checkpoint's folder.
         SlideError: the slide cannot be read.
         PlanError: there is too little memory.
     """
     started, stats = time.perf_counter(), Stats()
     keep_freed_memory()
-    with torch.inference_mode():
+    with torch.inference_mode(), _alone_in(job.checkpoint):
         run = _Run(job, rows, sink)
         note = None
         if job.checkpoint is not None:
@@ -102,6 +106,21 @@ def sweep(job: Job, rows: range, sink: Sink) -> Stats:
     give_back_freed_memory()
     stats.seconds, stats.peak_bytes = time.perf_counter() - started, peak_bytes()
     return stats
+
+
+@contextmanager
+def _alone_in(folder: Path | None) -> Iterator[None]:
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with held(folder / "lock") as is_ours:
+        if not is_ours:
+            raise ValueError(
+                f"another process predicts with checkpoint={str(folder)!r}: "
+                "each prediction needs a folder of its own"
+            )
+        yield
 
 
 class _Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -16,6 +16,7 @@ from tqdm import tqdm
 from kagglekit import mounts
 from kagglekit.competitions import Data, Profile
 from kagglekit.errors import DataError, SubmissionError
+from kagglekit.locks import held
 from kagglekit.submission.journal import Journal
 from kagglekit.submission.rows import in_sample_order, sizes_for_rows, write_rows
 from kagglekit.submission.texts import Masks, empty_texts, to_texts
@@ -39,6 +40,9 @@ class Writer:
     written with its traceback to `submission.log` beside the file, and told at the end. It is not
     in the journal, so the next run tries it again. When all images fail, that is no bad image but
     a bug, and leaving raises.
+
+    One process at a time may write a file: of several ranks the first, with what
+    `inference.collect` brings it.
 
     Args:
         comp: the competition.
@@ -74,6 +78,7 @@ class Writer:
         self.on_error = on_error
         self.failed: dict[str, str] = {}
         self._journal = Journal(self.journal)
+        self._alone = ExitStack()
         self._images: dict[str, Path] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         self._texts: dict[str, list[str]] = {}
@@ -83,6 +88,19 @@ class Writer:
         self._writing = False  # set while files are written: an error then is the disk's
 
     def __enter__(self) -> Writer:
+        if not self._alone.enter_context(held(self.path.with_name(f".{self.path.name}.lock"))):
+            raise SubmissionError(
+                f"another process is writing `{self.path}`",
+                hint="of several ranks let one write, with what `inference.collect` brings it",
+            )
+        try:
+            self._start()
+        except BaseException:
+            self._alone.close()
+            raise
+        return self
+
+    def _start(self) -> None:
         self._images = in_sample_order(self.data)
         self._sizes = sizes_for_rows(self.data, self._images)
         finished = self._journal.read()
@@ -92,7 +110,6 @@ class Writer:
         self.failed = {}
         self.log.unlink(missing_ok=True)
         self._replace()
-        return self
 
     def __exit__(
         self,
@@ -100,10 +117,11 @@ class Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._behind:
-            self._replace()
-        if len(self._done) == len(self._images):
-            self._journal.remove()
+        with self._alone:
+            if self._behind:
+                self._replace()
+            if len(self._done) == len(self._images):
+                self._journal.remove()
         self._sum_up()
         if error is None and self.failed and self.failed.keys() == self._images.keys():
             raise SubmissionError(
