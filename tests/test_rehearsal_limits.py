@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
@@ -80,6 +81,40 @@ def test_memory_that_a_child_takes_counts(run: Run, monkeypatch: pytest.MonkeyPa
     )
     assert trial.outcome["exceeded"] == "memory"
     assert trial.usage.peak_mb > 400
+
+
+def running(word: str) -> list[str]:
+    """Return the command lines of running programs that contain a word."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(place.read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in found if word in line]
+
+
+@pytest.mark.parametrize("suffix", [".ipynb", ".py"])
+@pytest.mark.parametrize("way", ["", ">/dev/null 2>&1"])
+def test_what_a_run_leaves_behind_ends_with_it(run: Run, suffix: str, way: str) -> None:
+    """Even if it holds the run's output open: on Kaggle the whole machine ends."""
+    number = 3_000 + 2 * len(way) + len(suffix)
+    program = f'import os\nos.system("setsid sleep {number} {way} &")\nprint("done")'
+    trial = run(program, suffix=suffix, seconds=60)
+    assert trial.outcome["ok"]
+    assert trial.usage.seconds < 50
+    assert running(f"sleep {number}") == []
+
+
+def test_memory_counts_that_is_held_by_what_nobody_waits_for(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "make_group", lambda limit: None)
+    takes = "x = bytearray(700_000_000); import time; time.sleep(60)"
+    program = f"""import os, sys, time
+os.system(f"setsid {{sys.executable}} -c '{takes}' >/dev/null 2>&1 &")
+time.sleep(30)"""
+    trial = run(program, memory=400e6)
+    assert trial.outcome["exceeded"] == "memory"
+    assert running("bytearray(700_000_000)") == []
 
 
 def test_what_lies_in_a_file_s_pages_is_not_counted(run: Run) -> None:

@@ -109,22 +109,24 @@ def run(
     group = make_group(limits.memory) if math.isfinite(limits.memory) else None
     if group:
         command = group.joining(list(command))
-    with subprocess.Popen(
-        command, cwd=session.working, env=environment, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-    ) as process:  # fmt: skip
-        meter = Meter(process.pid, limits, session.working, group, tick)
-        meter.start()
-        try:
-            for line in process.stdout or ():
-                on_line(line.rstrip("\n"))
-            process.wait()
-        finally:
-            left = processes.descendants(process.pid)
-            usage = meter.stop()
-            processes.kill([*left, *([process.pid] if process.poll() is None else [])])
-    if group:
-        group.remove()
+    try:
+        with subprocess.Popen(
+            command, cwd=session.working, env=environment, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        ) as process:  # fmt: skip
+            meter = Meter(process.pid, limits, session.working, group, tick)
+            meter.start()
+            try:
+                for line in process.stdout or ():
+                    on_line(line.rstrip("\n"))
+                process.wait()
+            finally:
+                left = processes.descendants(process.pid)
+                usage = meter.stop()
+                processes.kill([*left, *([process.pid] if process.poll() is None else [])])
+    finally:
+        if group:
+            group.remove()
     return Completed(process.returncode, usage, _read_attempts(scratch))
 
 

@@ -50,6 +50,9 @@ class Runner(NotebookClient):
 
 def run(notebook, result):
     """Run the notebook file and write the result file."""
+    import family  # lies beside this file, and is found when that runs as a program
+
+    family.adopt()
     document = nbformat.read(notebook, as_version=4)
     client = Runner(
         document, timeout=None, kernel_name="python3", resources={"metadata": {"path": "."}}
@@ -78,6 +81,7 @@ def run(notebook, result):
     outcome["peak_mb"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     nbformat.write(document, Path(result).with_suffix(".ipynb"))
     Path(result).write_text(json.dumps(outcome))
+    family.end()  # what cells have left behind would hold this program's output open
 
 
 def _count_code(cells):

@@ -10,6 +10,7 @@ import re
 import resource
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -18,12 +19,17 @@ _TAIL = 400  # lines of output in which the traceback of an error is looked for
 
 def run(script, result):
     """Run the script file and write the result file."""
+    import family  # lies beside this file, and is found when that runs as a program
+
+    family.adopt()
     started = time.monotonic()
     tail = []
     process = subprocess.Popen(
         [sys.executable, "-u", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", env={**os.environ, "KAGGLEKIT_SCRIPT": script},
     )  # fmt: skip
+    # A program that it leaves behind would hold its output open for as long as it runs.
+    threading.Thread(target=lambda: (process.wait(), family.end())).start()
     for line in process.stdout:
         print(line, end="", flush=True)
         tail = [*tail[-_TAIL:], line]
