@@ -117,8 +117,8 @@ def test_what_one_rank_cannot_read_fails_on_all_and_the_next_slide_is_right(told
 @pytest.mark.slow
 def test_ranks_with_different_slides_are_refused(told):
     expected = (
-        "the ranks were given different slides (rank 0: a.tiff, 520 x 210; "
-        "rank 1: damaged.tiff, 3000 x 210)"
+        "the ranks were given different slides (rank 0: Slide(a.tiff, shape=(520, 210), channels=3); "
+        "rank 1: Slide(damaged.tiff, shape=(3000, 210), channels=3))"
     )
     assert told["different slides"] == [expected] * 2
 

@@ -143,7 +143,7 @@ def _check_same(slide: Slide, world: int) -> None:
 
     So it would be if one rank could not open a slide, and went on with the next.
     """
-    told = all_of((slide.path.name, slide.shape), world)
+    told = all_of(repr(slide), world)
     if len(set(told)) > 1:
-        shown = "; ".join(f"rank {k}: {name}, {h} x {w}" for k, (name, (h, w)) in enumerate(told))
+        shown = "; ".join(f"rank {k}: {each}" for k, each in enumerate(told))
         raise ValueError(f"the ranks were given different slides ({shown})")
