@@ -61,7 +61,7 @@ def test_every_public_module_is_listed_and_opens():
         for path in (ROOT / "kagglekit").iterdir()
         if path.suffix == ".py" or (path / "__init__.py").is_file()
     }
-    assert set(kagglekit.__all__) == files - {"__init__", "cli"}
+    assert set(kagglekit.__all__) == files - {"__init__", "__main__", "cli"}
     assert kagglekit.__all__ == sorted(kagglekit.__all__)
     assert dir(kagglekit) == kagglekit.__all__
     assert kagglekit.mounts.find_input.__name__ == "find_input"

@@ -1,5 +1,6 @@
 """What several processes tell each other: who they are, what they found, what went wrong."""
 
+import copy
 import os
 import pickle
 from collections.abc import Callable
@@ -65,7 +66,8 @@ def together(work: Callable[[], T], world: int) -> T:
 def _portable(error: Exception | None) -> Exception | None:
     """Return an error that can travel: itself, or one of the same text."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  its own bytes
+        pickle.dumps(error)
+        copy.copy(error)  # made anew of what it was made of, as where it arrives
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
