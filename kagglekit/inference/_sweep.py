@@ -94,13 +94,14 @@ def sweep(job: Job, rows: range, sink: Sink) -> Stats:
     """
     started, stats = time.perf_counter(), Stats()
     keep_freed_memory()
-    with torch.inference_mode(), _alone_in(job.checkpoint):
+    with torch.inference_mode():
         run = _Run(job, rows, sink)
-        note = None
-        if job.checkpoint is not None:
-            note = Checkpoint(job.checkpoint, key_of(job, [rows, sink.kind]))
-            run.restore(note)
-        run.go(stats, (lambda: run.save(note)) if note is not None else None)
+        with _alone_in(job.checkpoint):
+            note = None
+            if job.checkpoint is not None:
+                note = Checkpoint(job.checkpoint, key_of(job, [rows, sink.kind]))
+                run.restore(note)
+            run.go(stats, (lambda: run.save(note)) if note is not None else None)
     # Runs and text, which come next, shall not lie beside what the slide was decoded in.
     scratch.give_back()
     give_back_freed_memory()
