@@ -96,12 +96,12 @@ def running(word: str) -> list[str]:
 @pytest.mark.parametrize("way", ["", ">/dev/null 2>&1"])
 def test_what_a_run_leaves_behind_ends_with_it(run: Run, suffix: str, way: str) -> None:
     """Even if it holds the run's output open: on Kaggle the whole machine ends."""
-    number = 3_000 + 2 * len(way) + len(suffix)
-    program = f'import os\nos.system("setsid sleep {number} {way} &")\nprint("done")'
+    seconds = f"300.{time.time_ns()}"  # its own, to be told from what another test left
+    program = f'import os\nos.system("setsid sleep {seconds} {way} &")\nprint("done")'
     trial = run(program, suffix=suffix, seconds=60)
     assert trial.outcome["ok"]
     assert trial.usage.seconds < 50
-    assert running(f"sleep {number}") == []
+    assert running(f"sleep {seconds}") == []
 
 
 def test_memory_counts_that_is_held_by_what_nobody_waits_for(
