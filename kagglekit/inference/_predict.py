@@ -113,7 +113,8 @@ def predict_prob(
 
     Raises:
         TypeError, ValueError, SlideError, PlanError: as `predict`.
-        OSError: the file cannot be written; found out before anything is predicted.
+        OSError: the file cannot be written, or the disk has no room for it; found out with the
+            first strip.
     """
     job = make_job(models, slide, options)
     if dtype not in ("uint8", "float16", "float32"):

@@ -54,7 +54,7 @@ class Track:
         self._weights[1] *= _UNIT
         sides = [self.across.padded] * 2
         sides[axis] = self.along.window
-        self._sums: list[torch.Tensor] = []
+        self._sums: dict[int, list[torch.Tensor]] = {}  # of predictions, by strip
         planes = network.models[0].recipe.classes
         self.blended = torch.zeros((planes, *sides), dtype=torch.int32, device=device)
 
@@ -70,7 +70,7 @@ class Track:
             (N, planes, h, w) int32.
         """
         # Not a number, if one of them is. Looked at once a strip, for a GPU is waited for then.
-        self._sums.append(prob.sum())
+        self._sums.setdefault(i, []).append(prob.sum())
         # Not indexed with a list: a GPU would get it as a tensor, and wait for that, idle.
         rows, columns = (
             torch.stack([weights[j] for j in ([i] if side == self.axis else windows)])
@@ -110,7 +110,7 @@ class Track:
         self.blended.narrow(along, rest, stop - start).zero_()
 
     def _check_numbers(self, i: int) -> None:
-        sums, self._sums = self._sums, []
+        sums = self._sums.pop(i, [])
         if sums and not bool(torch.stack(sums).isfinite().all()):
             start = self.along.starts[i]
             raise FloatingPointError(
