@@ -5,17 +5,36 @@ more than reading it; but a process may have only so many files open: 1,024 on m
 a Mac.
 """
 
+import errno
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 MOST = 100
 """How many `used` leaves open."""
 
+_EXHAUSTED = os.strerror(errno.EMFILE)
+
 _owners: dict[tuple[int, Hashable], dict[Any, Any]] = {}  # those used longest ago first
 if hasattr(os, "register_at_fork"):  # not on Windows
     # A child must not close what its parent reads from: it leaves that alone, and counts its own.
     os.register_at_fork(after_in_child=_owners.clear)
+
+
+def remedy(why: str, otherwise: Callable[[], str]) -> str:
+    """Return what to do about a file that could not be opened.
+
+    Args:
+        why: what the system said.
+        otherwise: tells what to do if it was not that this process has too many files open.
+
+    Example:
+        >>> remedy("a.png: No such file or directory", lambda: "check the path")
+        'check the path'
+    """
+    if _EXHAUSTED not in why:
+        return otherwise()
+    return "this process has as many files open as it may: close some, or allow it more (ulimit -n)"
 
 
 def used(held: dict[Any, Any], key: Hashable) -> None:

@@ -1,5 +1,7 @@
 import os
+import resource
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from zlib import crc32
 
 import numpy as np
@@ -75,6 +77,67 @@ def test_a_file_that_goes_away(tmp_path):
     assert str(raised.value).endswith(
         "\nhint: the file cannot be found any more: No such file or directory"
     )
+
+
+def test_a_file_that_is_replaced(tmp_path):
+    path = tmp_path / "slide.tiff"
+    LAYOUTS["5-D"](path, picture((75, 91)))
+    before = picture((75, 91))[:20]
+    with open_slide(path) as slide, ThreadPoolExecutor(1) as another_thread:
+        np.testing.assert_array_equal(slide.read(0, 20, 0, 91), before)
+        LAYOUTS["5-D"](tmp_path / "new.tiff", 255 - picture((75, 91)))
+        (tmp_path / "new.tiff").replace(path)
+        np.testing.assert_array_equal(slide.read(0, 20, 0, 91), before)  # the file it has open
+        with pytest.raises(SlideError) as raised:
+            another_thread.submit(slide.read, 20, 75, 0, 91).result()
+    assert str(raised.value) == (
+        f"{path}: cannot read rows 20-75, columns 0-91: the file is another one now\n"
+        "hint: the file has changed since the slide was opened: open it again"
+    )
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.read(0, 20, 0, 91), 255 - before)
+
+
+def test_a_file_that_is_overwritten_while_it_is_read(tmp_path):
+    path = tmp_path / "slide.tiff"
+    LAYOUTS["tiles, LZW, by pixel"](path, picture((75, 91)))
+    with open_slide(path) as slide:
+        slide.read(0, 16, 0, 91)
+        path.write_bytes(bytes(3000))
+        with pytest.raises(SlideError) as raised:
+            slide.read(1, 75, 0, 91)
+    assert str(raised.value).endswith(
+        "\nhint: the file has changed since the slide was opened: open it again"
+    )
+
+
+@pytest.mark.parametrize("kind", ["slide.tiff", "slide.png", "slide.npy"])
+def test_too_many_open_files(tmp_path, kind):
+    path = tmp_path / kind
+    if kind == "slide.npy":
+        np.save(path, picture((75, 91)))
+    else:
+        layout = "5-D" if kind == "slide.tiff" else "PNG"
+        slides_damage.LAYOUTS[layout](path, picture((75, 91)))
+    slide = open_slide(path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with path.open("rb") as file:
+        next_one = file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, limits[1]))
+    try:
+        with pytest.raises(SlideError) as reading:
+            slide.read(0, 75, 0, 91)
+        with pytest.raises(SlideError) as opening:
+            open_slide(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    for raised in (reading, opening):
+        assert "Too many open files" in str(raised.value)
+        assert raised.value.hint == (
+            "this process has as many files open as it may: close some, "
+            "or allow it more (ulimit -n)"
+        )
+    np.testing.assert_array_equal(slide.read(0, 75, 0, 91), picture((75, 91)))
 
 
 def test_a_null_byte_in_the_name():

@@ -8,6 +8,7 @@ refused and why.
 import os
 from pathlib import Path
 
+from kagglekit import handles
 from kagglekit.errors import SlideError
 from kagglekit.slides._gdal import FAILURES, cause
 from kagglekit.slides._layout import describe_picture, describe_tiff
@@ -18,6 +19,10 @@ from kagglekit.slides._source import Source
 from kagglekit.slides._tissue import tissue_mask
 
 __all__ = ["Slide", "SlideError", "open_slide", "tissue_mask"]
+
+_DAMAGED = (
+    "the file is damaged, or of a kind that this GDAL cannot decode: fetch it again or convert it"
+)
 
 
 def open_slide(path: str | os.PathLike[str]) -> Slide:
@@ -47,11 +52,9 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
     except SlideError:
         raise
     except FAILURES as error:
-        raise SlideError(
-            f"{path}: cannot open: {cause(error)}",
-            hint="the file is damaged, or of a kind that this GDAL cannot decode: "
-            "fetch it again or convert it",
-        ) from error
+        why = cause(error)
+        hint = handles.remedy(why, lambda: _DAMAGED)
+        raise SlideError(f"{path}: cannot open: {why}", hint=hint) from error
 
 
 def _describe(path: Path, kind: str) -> Source:

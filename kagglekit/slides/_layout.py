@@ -11,7 +11,7 @@ from kagglekit.errors import SlideError
 from kagglekit.slides._gdal import open_dataset
 from kagglekit.slides._npy import as_returned
 from kagglekit.slides._pages import TO_RGB, choose, choose_bands, lookup
-from kagglekit.slides._source import Array, GdalSource
+from kagglekit.slides._source import Array, GdalSource, state_of
 from kagglekit.slides._tiff import read_pages
 
 _LARGEST_BLOCK = 1 << 30
@@ -124,6 +124,7 @@ def _source(
         dtype=as_returned(stored) if lookup is None else lookup.dtype,
         block=(min(block[0], dataset.height), min(block[1], dataset.width)),
         stored_bands=dataset.count * len(names),
+        state=state_of(path),
         lookup=lookup,
         **rest,
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from kagglekit.errors import SlideError
 from kagglekit.scaling import shrink
-from kagglekit.slides._source import Array, Reader, Source
+from kagglekit.slides._source import Array, Reader, Source, state_of
 
 _MOST_CHANNELS = 4
 # NumPy reads the header with Python's own parser, which complains in many ways.
@@ -106,8 +106,9 @@ def describe_npy(path: Path) -> NpySource:
         sequential=False,
         stored_bands=0,  # nothing of it ever lies in GDAL's cache
         needs=offset + height * width * channels * stored.itemsize,
+        state=state_of(path),
     )
-    size = path.stat().st_size
+    size, _ = source.state
     if size < source.needs:
         raise SlideError(
             f"{path}: the file is {size:,} bytes; its header needs {source.needs:,}",

@@ -16,7 +16,7 @@ from kagglekit import handles
 from kagglekit.errors import SlideError
 from kagglekit.scaling import shrink
 from kagglekit.slides._gdal import FAILURES, cache_limit, cause, damage, listening
-from kagglekit.slides._source import Array, Reader, Source
+from kagglekit.slides._source import Array, Reader, Source, state_of
 from kagglekit.slides._window import PADS, Lines, Pad, image_lines, pieces
 
 _CACHE_FLOOR, _CACHE_CEILING = 16 << 20, 1 << 30
@@ -191,6 +191,8 @@ class Slide:
                 reader = self._readers.get(key)
                 if reader is None:
                     self._forget_ended_threads()
+                    if state_of(self.path) != self._source.state:
+                        raise OSError("the file is another one now")
                     reader = self._readers[key] = self._source.open()
                 handles.used(self._readers, key)
                 pixels = reader.read(y0, y1, x0, x1, scale=scale)
@@ -238,7 +240,7 @@ class Slide:
         self._readers.pop((os.getpid(), threading.get_ident()), None)
         return SlideError(
             f"{self.path}: cannot read rows {y0}-{y1}, columns {x0}-{x1}: {why}",
-            hint=self._source.remedy(),
+            hint=handles.remedy(why, self._source.remedy),
         )
 
 

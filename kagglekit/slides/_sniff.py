@@ -7,6 +7,7 @@ whatever picture it points to. A named pipe would hang every reader there is.
 import stat
 from pathlib import Path
 
+from kagglekit import handles
 from kagglekit.errors import SlideError
 
 _KINDS = {
@@ -64,7 +65,8 @@ def sniff(path: Path) -> str:
         raise
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         why = getattr(error, "strerror", None) or error
-        raise SlideError(f"{path}: cannot open: {why}", hint="check the path") from error
+        hint = handles.remedy(str(why), lambda: "check the path")
+        raise SlideError(f"{path}: cannot open: {why}", hint=hint) from error
     if not start:
         raise SlideError(f"{path}: the file is empty", hint=_FETCH)
     for magic, kind in _KINDS.items():

@@ -46,6 +46,7 @@ class Source(ABC):
         stored_bands: bands that GDAL's cache keeps of each pixel, the unused ones too; 0 where GDAL
             has no part in reading.
         needs: length in bytes that the file must have to be whole; 0 if that is not known.
+        state: of the file when this was found out (`state_of`).
     """
 
     path: Path
@@ -56,6 +57,7 @@ class Source(ABC):
     sequential: bool
     stored_bands: int
     needs: int
+    state: tuple[int, int]
 
     @abstractmethod
     def open(self) -> Reader:
@@ -64,15 +66,20 @@ class Source(ABC):
     def remedy(self) -> str:
         """Say what to do when the file could not be read."""
         try:
-            size = self.path.stat().st_size
+            size, _ = state = state_of(self.path)
         except OSError as error:
             return f"the file cannot be found any more: {error.strerror}"
-        if size < self.needs:
-            return (
-                f"the file is {size:,} bytes; its index needs {self.needs:,}: "
-                "it was probably cut off, fetch it again"
-            )
+        if state != self.state:
+            return "the file has changed since the slide was opened: open it again"
+        if cut := self._cut(size):
+            return f"{cut}: it was probably cut off, fetch it again"
         return "the file is damaged there: fetch it again, and compare its checksum"
+
+    def _cut(self, size: int) -> str | None:
+        """Say what tells that the end of the file is missing."""
+        if size < self.needs:
+            return f"the file is {size:,} bytes; its index needs {self.needs:,}"
+        return None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -95,15 +102,16 @@ class GdalSource(Source):
         """Open the datasets for the calling thread."""
         return _GdalReader(self, [open_dataset(name, self.driver) for name in self.names])
 
-    def remedy(self) -> str:
-        """Say what to do when the file could not be read."""
+    def _cut(self, size: int) -> str | None:
         end = _ENDS.get(self.driver)
-        if end and self.path.is_file() and end not in self.path.read_bytes()[-_TAIL:]:
-            return (
-                f"the file does not end as a {self.driver} does: it was probably cut off, "
-                "fetch it again"
-            )
-        return super().remedy()
+        if end and end not in self._tail(size):
+            return f"the file does not end as a {self.driver} does"
+        return super()._cut(size)
+
+    def _tail(self, size: int) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(max(size - _TAIL, 0))
+            return file.read()
 
 
 class _GdalReader:
@@ -128,6 +136,12 @@ class _GdalReader:
             return np.empty((1, height, width), dtype)
         size = count * height * width * dtype.itemsize
         return scratch.take(size).view(dtype).reshape(count, height, width)
+
+
+def state_of(path: Path) -> tuple[int, int]:
+    """Return (bytes, nanoseconds of the last change) of a file: what tells that it was replaced."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def interleave(planes: Array) -> Array:
