@@ -343,10 +343,18 @@ def test_of_a_folder_of_another_prediction_nothing_counts_once_it_is_written_to(
     assert Checkpoint(folder, "A").load() is None
 
 
-def test_notes_that_are_not_whole_are_not_used(tmp_path):
+@pytest.mark.parametrize("what", ["cut", "changed", "gone"])
+def test_notes_that_are_not_whole_are_not_used(tmp_path, what):
     folder = tmp_path / "notes"
-    Checkpoint(folder, "A").save({}, [[np.array([5, 6], np.uint32)]])
-    os.truncate(folder / "changes-0", 4)
+    note, arrays = Checkpoint(folder, "A"), [np.array([5, 6], np.uint32)]
+    note.save({}, [arrays])
+    note.save({}, [[*arrays, np.array([7], np.uint32)]])
+    path = folder / "changes-0"
+    if what == "gone":
+        path.unlink()
+    else:
+        whole = path.read_bytes()
+        path.write_bytes(whole[:8] if what == "cut" else whole[:8] + b"8" + whole[9:])
     with pytest.warns(UserWarning) as told:  # noqa: PT030  compared below
         assert Checkpoint(folder, "A").load() is None
     assert [str(one.message) for one in told] == [f"{folder} is damaged: starting anew"]
@@ -375,6 +383,32 @@ def test_a_state_of_something_else_is_not_used(tmp_path):
     np.savez(tmp_path / "state.npz", a=np.arange(3))
     with pytest.warns(UserWarning, match="another prediction"):
         assert Checkpoint(tmp_path, "A").load() is None
+
+
+def test_a_full_disk_ends_the_notes_and_not_the_prediction(slide, tmp_path, monkeypatch):
+    folder = tmp_path / "notes"
+    expected = predict_mask(model(), slide, progress=False)
+    options = {"batch_size": 1, "progress": False, "checkpoint": folder}
+    sync, synced = os.fsync, []
+
+    def full(number):
+        synced.append(number)
+        if len(synced) > 5:  # two of each strip: in the third
+            raise OSError(28, "No space left on device")
+        sync(number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.warns(UserWarning) as told, pytest.raises(KeyboardInterrupt):  # noqa: PT030  compared below
+            predict_mask(model(at=30), slide, **options)
+    assert [str(one.message) for one in told] == [
+        f"{folder}: what is done cannot be noted any more (No space left on device): going on "
+        "without; after a kill, only what was noted before is there"
+    ]
+    resumed = model()
+    assert predict_mask(resumed, slide, **options) == expected
+    assert resumed.net.calls == 15 * 3 - 2 * 3  # two strips were noted
+    assert not folder.exists()
 
 
 def test_a_map_that_fails_leaves_nothing_behind(slide, tmp_path, monkeypatch):

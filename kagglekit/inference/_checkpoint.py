@@ -1,8 +1,9 @@
 """What is done of a prediction, noted after each strip, so that a kill costs at most one.
 
 A folder of two kinds of files: `changes-<mask>`, to which positions are appended, and `state.npz`,
-replaced atomically, which says how many of them count. A kill between the two leaves positions
-that nobody counts. Of another prediction's files `state.npz` goes first, and nothing counts then.
+replaced atomically, which says how many of them count, and their checksum. A kill between the two
+leaves positions that nobody counts. Of another prediction's files `state.npz` goes first, and
+nothing counts then.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 from zipfile import BadZipFile
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +39,8 @@ class Checkpoint:
         self.folder, self.key = folder, key
         self._is_ours = False  # what is in the folder
         self._written: list[int] = []  # positions of each mask that are in its file
+        self._sums: list[int] = []  # and their checksums
+        self._has_failed = False
 
     def load(self) -> tuple[State, Changes] | None:
         """Return what was saved last, or None if there is nothing of this prediction."""
@@ -54,32 +58,56 @@ class Checkpoint:
         if str(state.pop("key", "")) != self.key:
             self._say("of another prediction (slide, models or options differ)")
             return None
-        counts = state.pop("counts").tolist()
+        counts, sums = state.pop("counts").tolist(), state.pop("sums").tolist()
         dtype = state.pop("dtype").dtype
-        sizes = {self._path(mask): count * dtype.itemsize for mask, count in enumerate(counts)}
-        if any(not path.is_file() or path.stat().st_size < size for path, size in sizes.items()):
+        paths = [self._path(mask) for mask in range(len(counts))]
+        if any(not path.is_file() for path in paths):
+            self._say("damaged")
+            return None
+        changes = [np.fromfile(path, dtype, n) for path, n in zip(paths, counts, strict=True)]
+        found = [(len(positions), crc32(positions.data)) for positions in changes]
+        if found != list(zip(counts, sums, strict=True)):
             self._say("damaged")
             return None
         for path in self.folder.glob("changes-*"):
-            if path not in sizes:  # appended to, and never counted
+            if path not in paths:  # appended to, and never counted
                 path.unlink()
-        for path, size in sizes.items():
-            os.truncate(path, size)
-        self._is_ours, self._written = True, counts
-        return state, [[np.fromfile(path, dtype)] for path in sizes]
+        for path, positions in zip(paths, changes, strict=True):
+            os.truncate(path, positions.nbytes)
+        self._is_ours, self._written, self._sums = True, counts, sums
+        return state, [[positions] for positions in changes]
 
     def save(self, state: State, changes: Changes) -> None:
-        """Note what is done: `changes` holds what it held the last time, and more behind."""
+        """Note what is done: `changes` holds what it held the last time, and more behind.
+
+        If that fails, the prediction is worth more than its notes: it goes on, with a warning.
+        """
+        if self._has_failed:
+            return
+        try:
+            self._save(state, changes)
+        except OSError as error:
+            self._has_failed = True
+            warnings.warn(
+                f"{self.folder}: what is done cannot be noted any more ({error.strerror}): "
+                "going on without; after a kill, only what was noted before is there",
+                stacklevel=2,
+            )
+
+    def _save(self, state: State, changes: Changes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._is_ours:
             _clear(self.folder)
             self._is_ours = True
-        self._written += [0] * (len(changes) - len(self._written))
+        new = len(changes) - len(self._written)
+        self._written += [0] * new
+        self._sums += [0] * new
         for mask, arrays in enumerate(changes):
             old = self._written[mask]
             with self._path(mask).open("ab") as file:
                 for array in arrays:
-                    file.write(array[old:].tobytes())
+                    file.write(raw := array[old:].tobytes())
+                    self._sums[mask] = crc32(raw, self._sums[mask])
                     old = max(0, old - len(array))
                 file.flush()
                 os.fsync(file.fileno())
@@ -88,6 +116,7 @@ class Checkpoint:
         notes = {
             "key": np.array(self.key),
             "counts": np.array(self._written, np.int64),
+            "sums": np.array(self._sums, np.uint32),
             "dtype": np.empty(0, kinds[0]),
         }
         beside = self.folder / "state.npz.new"
