@@ -6,8 +6,10 @@ build command works without them. Exit codes: docs/exit-codes.md.
 
 import argparse
 import math
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from kagglekit import __version__
@@ -22,11 +24,18 @@ FAILED_VERDICT = 21
 """Exit code of a rehearsal whose notebook would not have scored."""
 
 
+_SIGNALLED = 128  # shells add a signal's number to it
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
-        code: int = options.run(options)
+        with _orderly_end():
+            code: int = options.run(options)
+    except KeyboardInterrupt:
+        print("error: stopped", file=sys.stderr)
+        return _SIGNALLED + signal.SIGINT
     except KagglekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -34,6 +43,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return KagglekitError.exit_code
     return code
+
+
+@contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Let a signal to end do what Ctrl-C does: what the command has started ends with it."""
+
+    def end(number: int, _: object) -> None:
+        raise SystemExit(_SIGNALLED + number)
+
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    # One that is ignored stays so: nohup ignores SIGHUP.
+    ours = [number for number in numbers if number and signal.getsignal(number) == signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,8 +1,11 @@
 """The `kagglekit` command: exit codes and output, whole."""
 
 import argparse
+import signal
 import subprocess
 import sys
+import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from kagglekit.competitions import fake, table
 from kagglekit.errors import NetworkError
 from kagglekit.offline import image
 from kagglekit.rehearsal import rehearse
+from kagglekit.rehearsal.inside.family import descendants
 from kagglekit.rehearsal.judge import Verdict
 from kagglekit.rehearsal.limits import Limits, limits_of
 from kagglekit.rehearsal.plan import Plan
@@ -374,6 +378,43 @@ class TestRehearse:
 def test_the_verdict_s_exit_code_stands_in_the_document() -> None:
     document = Path(__file__).resolve().parents[1] / "docs" / "exit-codes.md"
     assert f"| {cli.FAILED_VERDICT} | | a rehearsal was carried out, " in document.read_text()
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_what_it_has_started_ends_with_it(tmp_path: Path, name: str) -> None:
+    """A rehearsal that is stopped: its sandbox, and what runs in there in a session of its own."""
+    code = """
+        import sys
+        from pathlib import Path
+        from kagglekit import cli
+        from kagglekit.rehearsal import sandbox
+
+        def rehearse(options):
+            session = sandbox.Session({}, Path("working"), Path("scratch"), Path(sys.prefix))
+            waits = "setsid sleep 600 & sleep 1; echo started; wait"
+            sandbox.run(["bash", "-c", waits], session, lambda line: print(line, flush=True))
+
+        cli._rehearse = rehearse
+        sys.exit(cli.main(["rehearse"]))
+        """
+    (tmp_path / "working").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        started = descendants(process.pid)
+        number = getattr(signal, name)
+        process.send_signal(number)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert told == ("error: stopped\n" if name == "SIGINT" else "")
+    assert len(started) >= 2
+    until = time.monotonic() + 30  # the system takes its time to bury them
+    while left := [pid for pid in started if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < until, left
+        time.sleep(0.05)
 
 
 def test_the_module_is_the_command() -> None:
