@@ -97,6 +97,17 @@ def test_only_what_changed_is_written_again(images, tmp_path):
     assert seen[5:] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("content", ["", '{"scale": 1, "sour'])
+def test_what_a_power_cut_left_half_written_is_written_again(images, tmp_path, content):
+    out = tmp_path / "out"
+    first = tiles.store(images, blob, out, progress=False)
+    (out / "b.json").write_text(content)
+    with pytest.raises(DataError, match="lacks 1 of 3 pictures"):
+        tiles.open_store(out, images)
+    assert vars(tiles.store(images, blob, out, progress=False)) == vars(first)
+    assert len(tiles.open_store(out, images)) == 3
+
+
 def test_what_is_missing_is_named(images, tmp_path):
     out = tmp_path / "out"
     tiles.store({"a": images["a"]}, blob, out, progress=False)

@@ -243,11 +243,14 @@ def test_a_kill_in_the_last_validation_costs_that_alone(tmp_path, costs, monkeyp
     assert [row["epoch"] for row in result.history] == [1, 2]
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"no state at all"])
+@pytest.mark.parametrize("content", [b"", b"PK", b"no state at all", {"weight": 1}, [1]])
 def test_a_damaged_state(content, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "state.pt").write_bytes(content)
+    if isinstance(content, bytes):
+        (folder / "state.pt").write_bytes(content)
+    else:
+        torch.save(content, folder / "state.pt")
     with pytest.raises(CheckpointError) as raised:
         fit(folder)
     assert str(raised.value) == (

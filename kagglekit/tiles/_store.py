@@ -141,14 +141,20 @@ def _strip(slide: Slide, scale: int) -> int:
 
 
 def _load(out: Path, name: str) -> dict[str, Any] | None:
-    """Return what is known of a picture; None where it was not finished."""
+    """Return what is known of a picture; None where it was not finished, or that is damaged."""
     if not all((out / f"{name}.{end}").is_file() for end in ("npy", "masks.npy", "json")):
         return None
-    kept: dict[str, Any] = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    try:
+        kept: dict[str, Any] = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return None
     return kept
 
 
 def _put(path: Path, content: bytes) -> None:
     part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)

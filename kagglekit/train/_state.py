@@ -67,11 +67,17 @@ def read(path: Path) -> State | None:
         state: State = torch.load(path, map_location="cpu", weights_only=True)
     except (EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
         # torch's own text recommends to load the file without protection.
-        raise CheckpointError(
-            f"`{path}` is damaged, or no state of a training",
-            hint="copy it again from where the training wrote it, or delete it to begin anew",
-        ) from error
+        raise _no_state(path) from error
+    if not isinstance(state, dict) or "shaping" not in state:
+        raise _no_state(path)
     return state
+
+
+def _no_state(path: Path) -> CheckpointError:
+    return CheckpointError(
+        f"`{path}` is damaged, or no state of a training",
+        hint="copy it again from where the training wrote it, or delete it to begin anew",
+    )
 
 
 def check(state: State, shaping: State, folder: Path) -> None:
