@@ -141,7 +141,8 @@ def a_gpu(monkeypatch, unknown=()):
         unknown: dtypes that this GPU has not.
 
     Yields:
-        A list of what it was asked for; "wait_event", "record_stream" and "pin_memory" are in it, too.
+        A list of what it was asked for; "wait_event", "record_stream", "pin_memory" and
+        "set_device" with its device are in it, too.
     """
     asked = []
 
@@ -165,6 +166,7 @@ def a_gpu(monkeypatch, unknown=()):
         patch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
         patch.setattr(torch.cuda, "current_stream", lambda device: _Stream(note))
         patch.setattr(torch.cuda, "synchronize", lambda device: None)
+        patch.setattr(torch.cuda, "set_device", lambda device: note(f"set_device {device}"))
         patch.setattr(torch.cuda, "mem_get_info", lambda device: (8 << 30, 16 << 30))
         patch.setattr(torch.Tensor, "record_stream", lambda tensor, stream: note("record_stream"))
         torch.__future__.set_overwrite_module_params_on_conversion(True)

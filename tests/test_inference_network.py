@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from kagglekit.inference import _network
-from kagglekit.inference._network import Network, put_channels_last
+from kagglekit.inference._network import Network, channels_last
 from kagglekit.models import Model, Recipe
 from kagglekit.tta import views
 
@@ -195,6 +195,7 @@ def memory_of_this_machine():
         "MPS backend out of memory (MPS allocated: 18.50 GiB, max allowed: 18.72 GiB).",
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "GET was unable to find an engine to execute this computation",
         "XPU out of memory. Tried to allocate 2.00 GiB",
         "[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes.",
         memory_of_this_machine(),
@@ -261,11 +262,12 @@ def test_weights_over_two_dimensions_are_laid_out_as_pixels_lie_and_others_left_
     torch.manual_seed(0)
     model = Model(Volume(), Recipe(classes=2)).eval()
     net, before = model.net, network_of([model]).prob(PIXELS)
-    _network.put_channels_last(model)
-    assert net.flat.weight.is_contiguous(memory_format=torch.channels_last)
-    assert not net.flat.weight.is_contiguous()
-    assert net.deep.weight.is_contiguous()
-    assert torch.allclose(network_of([model]).prob(PIXELS), before, rtol=0, atol=1e-6)
+    with channels_last([model]):
+        assert net.flat.weight.is_contiguous(memory_format=torch.channels_last)
+        assert not net.flat.weight.is_contiguous()
+        assert net.deep.weight.is_contiguous()
+        assert torch.allclose(network_of([model]).prob(PIXELS), before, rtol=0, atol=1e-6)
+    assert net.flat.weight.is_contiguous()
 
 
 @pytest.mark.slow  # importing the compiler takes longer than all of the above
@@ -285,13 +287,54 @@ def test_compiled_models_give_the_same(monkeypatch):
     assert torch.allclose(compiled, plain, rtol=0, atol=1e-6)
 
 
-def test_weights_laid_out_for_predicting_can_be_trained_again():
-    model = Model(nn.Conv2d(3, 1, 3), Recipe())
+@pytest.mark.slow
+def test_a_network_is_compiled_for_one_layout(monkeypatch):
+    graphs, compile = [], torch.compile
+
+    def counting(graph, inputs):
+        graphs.append([each.shape for each in inputs])
+        return graph.forward
+
+    def compiled(model, **options):
+        return compile(model, backend=counting, **options)
+
+    torch.compiler.reset()
+    monkeypatch.setattr(torch, "compile", compiled)
+    network = network_of([small_model(0)], tta="d4", compile=True)
     with torch.inference_mode():
-        put_channels_last(model)
-    assert model.net.weight.is_contiguous(memory_format=torch.channels_last)
-    model(torch.zeros(1, 3, 8, 8)).sum().backward()
-    assert model.net.weight.grad is not None
+        square = PIXELS[:, :, :16, :16].contiguous(memory_format=torch.channels_last)
+        network.prob(square)
+        network.prob(square)
+    assert len(graphs) == 1
+
+
+def test_a_training_does_not_notice_that_its_model_predicts():
+    """An optimizer's averages lie as the weights did when it began, and fused ones go by that."""
+    weights = {}
+    for predicting in (False, True):
+        torch.manual_seed(0)
+        model = Model(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 1, 3)), Recipe())
+        optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+        for _ in range(4):
+            model(PIXELS).square().mean().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            if predicting:
+                # The same one twice, as in an ensemble that somebody weighs.
+                with torch.inference_mode(), channels_last([model, model]):
+                    assert not model.net[1].weight.is_contiguous()
+                    model(PIXELS)
+        weights[predicting] = model.net[1].weight.detach()
+    assert weights[True].is_contiguous()
+    assert torch.equal(weights[True], weights[False])
+
+
+def test_an_error_leaves_weights_as_they_were():
+    model = small_model(0)
+    before = model.net.weight.data_ptr()
+    with pytest.raises(ZeroDivisionError), channels_last([model]):
+        1 / (model.net.weight.data_ptr() == before)
+    assert model.net.weight.data_ptr() == before
 
 
 @pytest.mark.parametrize("answer", [(2, 1, 8, 8), (2, 3, 4, 4), (2, 8, 8), (1, 3, 8, 8)])

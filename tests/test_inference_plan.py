@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import time
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +11,7 @@ import torch
 
 from kagglekit.errors import PlanError
 from kagglekit.inference import _plan, predict_mask, predict_prob
+from kagglekit.inference._batches import ON_GPU, Batches
 from kagglekit.inference._job import make_job
 from kagglekit.inference._plan import Plan, make_plan
 from kagglekit.inference._sweep import _network
@@ -83,8 +86,26 @@ def test_on_a_gpu_a_strip_of_the_map_lies_there_and_what_is_made_of_it(slide, mo
     with a_gpu(monkeypatch):
         plan = plan_of(counting().to("cuda"), slide, min_overlap=0, progress=False)
     floats, rows, columns = 4, 64, 512
+    batches, answers = 5 * 8 * 64 * 64 * 3, 8 * 64 * 64 * (4 + 4)
     assert plan.device == "cuda:0"
-    assert plan.device_bytes == floats * rows * columns + 12 * rows * 500
+    assert plan.device_bytes == floats * rows * columns + 12 * rows * 500 + batches + answers
+
+
+def test_no_more_batches_lie_on_a_gpu_than_a_plan_counts(slide, monkeypatch):
+    there, most, send = weakref.WeakSet(), [], Batches._send
+
+    def counted(batches, host, batch):
+        send(batches, host, batch)
+        there.add(batch.images)
+        time.sleep(0.01)
+        most.append(len(there))
+
+    monkeypatch.setattr(Batches, "_send", counted)
+    with a_gpu(monkeypatch):
+        model = counting().to("cuda")
+        model.register_forward_pre_hook(lambda *_: time.sleep(0.05))
+        predict_mask(model, slide, min_overlap=0, progress=False, batch_size=2, amp=False)
+    assert max(most) == ON_GPU
 
 
 def test_counts_of_two_scales(slide):

@@ -17,6 +17,7 @@ from kagglekit.inference._track import Track
 T = TypeVar("T")
 
 _WAITING = 2  # batches ready for a GPU while it works on another
+ON_GPU = _WAITING + 3  # at most: with those coming, being worked on, and worked on just before
 
 
 @dataclass
@@ -28,7 +29,8 @@ class Batch:
         strip: which of its windows along the sweep.
         windows: which across it, without the skipped ones.
         skipped: how many were left out before them.
-        images: (N, C, h, w) on the device, None if there are no windows.
+        images: (N, C, h, w) on the device, or on the CPU if they did not fit there; None if there
+            are no windows.
         last: no window of the strip comes after these.
         arrived: when the images are there, on a GPU.
     """
@@ -77,7 +79,7 @@ class Batches:
             for strip in track.strips
         )
         batches = (batch for _, which, strip in order for batch in self._strip(which, strip))
-        return batches if self._stream is None else self._received(batches)
+        return batches if self._stream is None else self._received(self._sent(batches))
 
     def _strip(self, which: int, strip: int) -> Iterator[Batch]:
         track = self.tracks[which]
@@ -103,10 +105,10 @@ class Batches:
                 host, windows, skipped = None, [], 0
 
     def _host(self, track: Track) -> torch.Tensor:
-        """Return memory for a batch, (N, h, w, C) of the slide's dtype."""
+        """Return memory for a batch, (N, h, w, C)."""
         grid, slide = track.grid, self.feed.slide
         shape = (self.batch_size, grid.rows.window, grid.columns.window, slide.channels)
-        dtype = torch.from_numpy(np.empty(0, slide.dtype)).dtype
+        dtype = torch.from_numpy(np.empty(0, stored_as(slide.dtype))).dtype
         if self._stream is not None:
             # Pinned, so that it can be copied while the GPU computes; torch reuses it afterwards.
             return torch.empty(shape, dtype=dtype, pin_memory=True)
@@ -122,10 +124,18 @@ class Batches:
         if self._stream is None:
             images = host.to(self.device)
         else:
-            with torch.cuda.stream(self._stream):
-                images = host.to(self.device, non_blocking=True)
-                batch.arrived = self._stream.record_event()
+            try:
+                with torch.cuda.stream(self._stream):
+                    images = host.to(self.device, non_blocking=True)
+                    batch.arrived = self._stream.record_event()
+            except torch.OutOfMemoryError:
+                images = host  # the network takes them in smaller parts
         batch.images = images.permute(0, 3, 1, 2)
+
+    def _sent(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        # Each thread begins at the first GPU, and only to be there would take hundreds of MB of it.
+        torch.cuda.set_device(self.device)
+        yield from batches
 
     def _received(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         for batch in ahead(batches, _WAITING):
@@ -134,6 +144,18 @@ class Batches:
                 here.wait_event(batch.arrived)
                 batch.images.record_stream(here)
             yield batch
+
+
+def stored_as(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype in which pixels go to a network: theirs, if it is no wider than float32.
+
+    A model turns all into float32 first, and some GPUs have no float64.
+
+    Example:
+        >>> stored_as(np.dtype(np.uint8)), stored_as(np.dtype(np.float64))
+        (dtype('uint8'), dtype('float32'))
+    """
+    return dtype if dtype.itemsize < 4 else np.dtype(np.float32)
 
 
 @dataclass

@@ -118,7 +118,7 @@ class Feed:
         """Fill a window, mirroring the image at its end.
 
         Args:
-            window: (h, w, C) of the slide's dtype, to be filled.
+            window: (h, w, C) to be filled, of the slide's dtype or one that takes its numbers.
             scale: one of the demands' scales.
             grid: its grid.
             i: which of the grid's rows.

@@ -1,8 +1,8 @@
 """What the models say of a batch of windows."""
 
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Literal, TypeAlias
 
 import torch
@@ -13,9 +13,15 @@ from kagglekit.tta import View
 
 Mean: TypeAlias = Literal["prob", "logit", "geometric"]
 
-# Of Apple's and Intel's GPUs; of cuBLAS and cuDNN, which ask for memory themselves; of the CPU, in
-# the words of Linux and of Windows.
-_SIGNS = ("out of memory", "STATUS_ALLOC_FAILED", "can't allocate memory", "not enough memory")
+# Of Apple's and Intel's GPUs; of cuBLAS and cuDNN, which ask for memory themselves, the latter also
+# when none of its ways to compute got any; of the CPU, in the words of Linux and of Windows.
+_SIGNS = (
+    "out of memory",
+    "STATUS_ALLOC_FAILED",
+    "unable to find an engine",
+    "can't allocate memory",
+    "not enough memory",
+)
 
 
 class Network:
@@ -46,16 +52,21 @@ class Network:
         compile: bool,
     ) -> None:
         self.models, self.views, self.mean = models, views, mean
-        if models and models[0].device.type == "cuda":
-            for model in models:
-                put_channels_last(model)
         # All windows have one shape, so nothing has to be compiled for shapes that vary.
         self._calls = [torch.compile(m, dynamic=False) if compile else m for m in models]
+        self._is_compiled = compile
         self.shares = [weight / sum(weights) / len(views) for weight in weights]
         self.amp, self.batch_size = amp, batch_size
 
     def prob(self, images: torch.Tensor) -> torch.Tensor:
-        """Predict: (N, C, h, w) pixels on the models' device to (N, planes, h, w) float32.
+        """Predict.
+
+        Args:
+            images: (N, C, h, w) pixels, on the models' device or, if they did not fit there with
+                all that it held, on the CPU.
+
+        Returns:
+            (N, planes, h, w) float32 on the models' device.
 
         Raises:
             RuntimeError: the device has too little memory for a single window; where torch has a
@@ -66,7 +77,7 @@ class Network:
         while done < len(images):
             batch = images[done : done + self.batch_size]
             try:
-                found.append(self._mean(batch))
+                found.append(self._mean(batch.to(self.models[0].device)))
             except RuntimeError as error:
                 if not _ran_out_of_memory(error):
                     raise
@@ -82,7 +93,7 @@ class Network:
                 continue
             # Outside the except block, so that nothing of the failed attempt is kept alive.
             self.batch_size = len(batch) // 2
-            _empty_cache(images.device)
+            _empty_cache(self.models[0].device)
             warnings.warn(
                 f"{len(batch)} windows at once do not fit into the device's memory: "
                 f"going on with {self.batch_size}",
@@ -96,11 +107,15 @@ class Network:
         alone = len(self.models) * len(self.views) == 1
         mean = "prob" if alone and self.mean == "geometric" else self.mean
         # In the inference mode torch would cast the weights to half precision for each batch anew.
-        half = self._half(images.device)
-        with torch.inference_mode(not half), torch.no_grad(), self.precision(images.device):
+        # And batches come from a thread without it: a network would be compiled for both.
+        with (
+            torch.inference_mode(not _is_cuda(images.device)),
+            torch.no_grad(),
+            self.precision(images.device),
+        ):
             for call, share in zip(self._calls, self.shares, strict=True):
                 for view in self.views:
-                    value = view.undo(call(view.apply(images)).float())
+                    value = view.undo(call(self._laid(view.apply(images))).float())
                     self._check_shape(value, images)
                     if mean != "logit":
                         value = value.sigmoid() if mean == "prob" else F.logsigmoid(value)
@@ -111,6 +126,12 @@ class Network:
             if total is None:
                 raise ValueError("no model given; expected at least one")
             return {"prob": lambda: total, "logit": total.sigmoid, "geometric": total.exp}[mean]()
+
+    def _laid(self, images: torch.Tensor) -> torch.Tensor:
+        """Lay out all views alike if networks are compiled, which they are for each layout anew."""
+        if self._is_compiled:
+            return images.contiguous(memory_format=torch.channels_last)
+        return images
 
     def _check_shape(self, answer: torch.Tensor, images: torch.Tensor) -> None:
         """Refuse an answer that blending would take for another: one plane for all classes."""
@@ -125,25 +146,40 @@ class Network:
     def precision(self, device: torch.device) -> AbstractContextManager[object]:
         """Return a context that computes in half precision, if that is wanted.
 
-        Each batch enters one; within another, around many batches, weights are cast only once.
+        Each batch enters one; within another, around many batches, weights that can be trained are
+        cast only once, and others each time: torch keeps no others.
         """
         # float16 and not bfloat16: Kaggle's T4 has hardware for the first only.
         return torch.autocast(device.type, torch.float16, enabled=self._half(device))
 
     def _half(self, device: torch.device) -> bool:
-        return self.amp and device.type == "cuda"
+        return self.amp and _is_cuda(device)
 
 
-def put_channels_last(model: Model) -> None:
-    """Lay the convolutions' weights out as pixels lie in memory: a GPU computes faster with them.
+def _is_cuda(device: torch.device) -> bool:
+    return device.type == "cuda"
 
-    Not those over three dimensions, at which `Model.to(memory_format=...)` stops with an error.
+
+@contextmanager
+def channels_last(models: Iterable[Model]) -> Iterator[None]:
+    """Lay convolutions' weights out as pixels lie in memory, for as long as there is to predict.
+
+    A GPU computes faster with them. Afterwards they are as before, for whoever trains the model has
+    an optimizer, and gradients, that lie as the weights do. Not those over three dimensions, at
+    which `Model.to(memory_format=...)` stops with an error.
     """
+    parameters = [parameter for model in models for parameter in model.parameters()]
+    before = [(parameter, parameter.data) for parameter in parameters if parameter.ndim == 4]
     # Parameters that are changed in inference mode could never be trained again.
     with torch.inference_mode(False), torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        for parameter, weights in before:
+            parameter.data = weights.contiguous(memory_format=torch.channels_last)
+    try:
+        yield
+    finally:
+        with torch.inference_mode(False), torch.no_grad():
+            for parameter, weights in before:
+                parameter.data = weights
 
 
 def _ran_out_of_memory(error: RuntimeError) -> bool:

@@ -5,10 +5,12 @@ import time
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
 import torch
 
 from kagglekit.errors import PlanError
 from kagglekit.inference._answers import cores_for, waiting
+from kagglekit.inference._batches import ON_GPU, stored_as
 from kagglekit.inference._feed import AHEAD, chunk_edges
 from kagglekit.inference._job import Job, ranks_here
 from kagglekit.inference._memory import available_bytes
@@ -105,20 +107,28 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
     reading = AHEAD + _READER + 2 * job.threads * math.prod(chunk) * pixel
     windows = [len(member.grid) for member in job.members]
     cores = cores_for(sum(windows), job.batch_size, job.device, job.compile)
-    held = job.batch_size * (1 + waiting(cores))  # windows at a time
+    on_gpu = job.device.type == "cuda"
+    held = job.batch_size * (ON_GPU if on_gpu else 1 + waiting(cores))  # windows at a time
     # Of all scales pixels are kept until the windows that reach furthest have been filled.
     reach = max(member.grid.axes[job.axis].window * member.scale for member in job.members)
     for scale in {member.scale for member in job.members}:
         across_pixels = -(-slide.shape[1 - job.axis] // scale)
         reading += (reach + chunk[job.axis]) // scale * across_pixels * pixel
-    blended = 0
+    blended = images = answers = 0
     for member in job.members:
         along, across = member.grid.axes[job.axis], member.grid.axes[1 - job.axis]
-        reading += held * along.window * across.window * (pixel + 4 * job.classes)
+        window = along.window * across.window
+        images += held * window * min(pixel, 4 * slide.channels)
+        answers += 4 * job.classes * window
         blended += 4 * job.classes * along.window * across.padded
         # Rows on their way to runs: as floats, as decisions, and where these change.
         blended += 12 * min(values_at_once(job.device), job.classes * along.window * across.size)
-    on_gpu = job.device.type == "cuda"
+    if on_gpu:
+        # Of pinned memory torch takes powers of two. Answers are there as floats and as integers.
+        reading += 2 * images
+        blended += images + 2 * job.batch_size * answers
+    else:
+        reading += images + held * answers
     plan = Plan(
         name=slide.path.name,
         shape=slide.shape,
@@ -144,11 +154,20 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
 def _seconds(job: Job, height: int, width: int, network: Network) -> float:
     """Return the seconds that a window takes, in a batch, after a batch to warm up."""
     shape = (job.batch_size, height, width, job.slide.channels)
-    pixels = torch.zeros(shape, dtype=torch.uint8, device=job.device).permute(0, 3, 1, 2)
+    # Made as batches will be, for which a network is compiled: a CUDA GPU's in another thread.
+    with torch.inference_mode(job.device.type != "cuda"):
+        pixels = torch.from_numpy(np.zeros(shape, stored_as(job.slide.dtype))).to(job.device)
+        pixels = pixels.permute(0, 3, 1, 2)
     started = 0.0
     for _ in range(2):
         started = time.perf_counter()
         network.prob(pixels)
-        if job.device.type == "cuda":
-            torch.cuda.synchronize(job.device)
+        _synchronize(job.device)
     return (time.perf_counter() - started) / job.batch_size
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type != "cpu":  # torch.mps, torch.xpu
+        getattr(torch, device.type).synchronize()

@@ -23,7 +23,7 @@ from kagglekit.inference._memory import (
     keep_freed_memory,
     peak_bytes,
 )
-from kagglekit.inference._network import Network
+from kagglekit.inference._network import Network, channels_last
 from kagglekit.inference._plan import WORTH_TELLING, make_plan
 from kagglekit.inference._track import Track
 from kagglekit.locks import held
@@ -94,7 +94,9 @@ def sweep(job: Job, rows: range, sink: Sink) -> Stats:
     """
     started, stats = time.perf_counter(), Stats()
     keep_freed_memory()
-    with torch.inference_mode():
+    on_gpu = job.device.type == "cuda"
+    models = [model for member in job.members for model in member.models]
+    with torch.inference_mode(), channels_last(models if on_gpu else []):
         run = _Run(job, rows, sink)
         with _alone_in(job.checkpoint):
             note = None
