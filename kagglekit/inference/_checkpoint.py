@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
-from zipfile import BadZipFile
 from zlib import crc32
 
 import numpy as np
@@ -45,18 +44,21 @@ class Checkpoint:
     def load(self) -> tuple[State, Changes] | None:
         """Return what was saved last, or None if there is nothing of this prediction."""
         try:
-            with (
-                (self.folder / "state.npz").open("rb") as file,
-                np.load(file, allow_pickle=False) as found,
-            ):
-                state = dict(found)
+            file = (self.folder / "state.npz").open("rb")
         except FileNotFoundError:
             return None
-        except (EOFError, ValueError, BadZipFile):
+        try:
+            with file, np.load(file, allow_pickle=False) as found:
+                state = dict(found)
+        except Exception:  # zipfile and NumPy meet damage with a dozen kinds of errors
             self._say("damaged")
             return None
         if str(state.pop("key", "")) != self.key:
             self._say("of another prediction (slide, models or options differ)")
+            return None
+        names = state.pop("names", np.empty(0, str)).tolist()
+        if sorted(state) != names:  # the contents have checksums in an .npz, their names have none
+            self._say("damaged")
             return None
         counts, sums = state.pop("counts").tolist(), state.pop("sums").tolist()
         dtype = state.pop("dtype").dtype
@@ -113,15 +115,15 @@ class Checkpoint:
                 os.fsync(file.fileno())
             self._written[mask] = sum(map(len, arrays))
         kinds = [arrays[0].dtype for arrays in changes if arrays] or [np.dtype(np.int64)]
-        notes = {
-            "key": np.array(self.key),
+        notes = state | {
             "counts": np.array(self._written, np.int64),
             "sums": np.array(self._sums, np.uint32),
             "dtype": np.empty(0, kinds[0]),
         }
         beside = self.folder / "state.npz.new"
         with beside.open("wb") as file:
-            np.savez(file, allow_pickle=False, **(state | notes))
+            names, key = np.array(sorted(notes)), np.array(self.key)
+            np.savez(file, allow_pickle=False, names=names, key=key, **notes)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.folder / "state.npz")
