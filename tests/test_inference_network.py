@@ -329,11 +329,21 @@ def test_a_training_does_not_notice_that_its_model_predicts():
     assert torch.equal(weights[True], weights[False])
 
 
-def test_an_error_leaves_weights_as_they_were():
+def test_an_error_leaves_weights_as_they_were(monkeypatch):
     model = small_model(0)
     before = model.net.weight.data_ptr()
     with pytest.raises(ZeroDivisionError), channels_last([model]):
         1 / (model.net.weight.data_ptr() == before)
+    assert model.net.weight.data_ptr() == before
+
+    def full(tensor, contiguous=torch.Tensor.contiguous, **layout):
+        if len(tensor) == 7:
+            raise torch.OutOfMemoryError("no room for the second one's")
+        return contiguous(tensor, **layout)
+
+    monkeypatch.setattr(torch.Tensor, "contiguous", full)
+    with pytest.raises(torch.OutOfMemoryError), channels_last([model, small_model(1, planes=7)]):
+        pass
     assert model.net.weight.data_ptr() == before
 
 

@@ -171,10 +171,10 @@ def channels_last(models: Iterable[Model]) -> Iterator[None]:
     parameters = [parameter for model in models for parameter in model.parameters()]
     before = [(parameter, parameter.data) for parameter in parameters if parameter.ndim == 4]
     # Parameters that are changed in inference mode could never be trained again.
-    with torch.inference_mode(False), torch.no_grad():
-        for parameter, weights in before:
-            parameter.data = weights.contiguous(memory_format=torch.channels_last)
     try:
+        with torch.inference_mode(False), torch.no_grad():
+            for parameter, weights in before:
+                parameter.data = weights.contiguous(memory_format=torch.channels_last)
         yield
     finally:
         with torch.inference_mode(False), torch.no_grad():

@@ -104,7 +104,7 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
     pixel = slide.channels * slide.dtype.itemsize
     edges = chunk_edges(slide, job.axis, [member.scale for member in job.members])
     chunk = [max(last - first for first, last in pairwise(e)) for e in edges]
-    reading = AHEAD + _READER + 2 * job.threads * math.prod(chunk) * pixel
+    host = AHEAD + _READER + 2 * job.threads * math.prod(chunk) * pixel
     windows = [len(member.grid) for member in job.members]
     cores = cores_for(sum(windows), job.batch_size, job.device, job.compile)
     on_gpu = job.device.type == "cuda"
@@ -113,22 +113,22 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
     reach = max(member.grid.axes[job.axis].window * member.scale for member in job.members)
     for scale in {member.scale for member in job.members}:
         across_pixels = -(-slide.shape[1 - job.axis] // scale)
-        reading += (reach + chunk[job.axis]) // scale * across_pixels * pixel
-    blended = images = answers = 0
+        host += (reach + chunk[job.axis]) // scale * across_pixels * pixel
+    there = images = answers = 0  # the first: where the models are
     for member in job.members:
         along, across = member.grid.axes[job.axis], member.grid.axes[1 - job.axis]
         window = along.window * across.window
         images += held * window * min(pixel, 4 * slide.channels)
         answers += 4 * job.classes * window
-        blended += 4 * job.classes * along.window * across.padded
+        there += 4 * job.classes * along.window * across.padded
         # Rows on their way to runs: as floats, as decisions, and where these change.
-        blended += 12 * min(values_at_once(job.device), job.classes * along.window * across.size)
+        there += 12 * min(values_at_once(job.device), job.classes * along.window * across.size)
     if on_gpu:
         # Of pinned memory torch takes powers of two. Answers are there as floats and as integers.
-        reading += 2 * images
-        blended += images + 2 * job.batch_size * answers
+        host += 2 * images
+        there += images + 2 * job.batch_size * answers
     else:
-        reading += images + held * answers
+        host += images + held * answers
     plan = Plan(
         name=slide.path.name,
         shape=slide.shape,
@@ -137,8 +137,8 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         strips=sum(len(member.grid.axes[job.axis].starts) for member in job.members),
         direction=("down", "to the right")[job.axis],
         device=str(job.device),
-        host_bytes=reading if on_gpu else reading + blended,
-        device_bytes=blended if on_gpu else 0,
+        host_bytes=host if on_gpu else host + there,
+        device_bytes=there if on_gpu else 0,
         seconds=None,
     )
     plan.check()
