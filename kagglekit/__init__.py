@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "augment",
+    "bars",
     "competitions",
     "errors",
     "fingerprint",

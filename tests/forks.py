@@ -4,13 +4,11 @@ import json
 import os
 import signal
 import socket
-import threading
 import time
 import traceback
 from datetime import timedelta
 
 import torch.distributed as dist
-from tqdm.auto import tqdm
 
 
 def fork(work, told=None):
@@ -18,8 +16,6 @@ def fork(work, told=None):
     child = os.fork()
     if child == 0:
         code = 1
-        # Bars of all forks share a lock of the system's: one killed while it draws would keep it.
-        tqdm.set_lock(threading.RLock())
         try:
             work()
             code = 0

@@ -384,6 +384,7 @@ def test_the_verdict_s_exit_code_stands_in_the_document() -> None:
 def test_what_it_has_started_ends_with_it(tmp_path: Path, name: str) -> None:
     """A rehearsal that is stopped: its sandbox, and what runs in there in a session of its own."""
     code = """
+        import signal
         import sys
         from pathlib import Path
         from kagglekit import cli
@@ -394,6 +395,9 @@ def test_what_it_has_started_ends_with_it(tmp_path: Path, name: str) -> None:
             waits = "setsid sleep 600 & sleep 1; echo started; wait"
             sandbox.run(["bash", "-c", waits], session, lambda line: print(line, flush=True))
 
+        # The tests themselves may run where signals are ignored, as under nohup.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         cli._rehearse = rehearse
         sys.exit(cli.main(["rehearse"]))
         """
@@ -407,7 +411,10 @@ def test_what_it_has_started_ends_with_it(tmp_path: Path, name: str) -> None:
         started = descendants(process.pid)
         number = getattr(signal, name)
         process.send_signal(number)
-        _, told = process.communicate(timeout=60)
+        try:
+            _, told = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == 128 + number
     assert told == ("error: stopped\n" if name == "SIGINT" else "")
     assert len(started) >= 2

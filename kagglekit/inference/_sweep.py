@@ -9,9 +9,9 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from kagglekit import scratch
+from kagglekit.bars import tqdm
 from kagglekit.inference._answers import answers, cores_for, waiting, workers
 from kagglekit.inference._batches import Batch, Batches
 from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 import kagglekit
+from kagglekit.bars import tqdm
 from kagglekit.errors import DataError
 from kagglekit.fingerprint import fingerprint
 from kagglekit.rle import RLE

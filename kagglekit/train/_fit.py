@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
-from tqdm.auto import tqdm
 
 from kagglekit import models, plots
+from kagglekit.bars import tqdm
 from kagglekit.inference import agree
 from kagglekit.models import Model
 from kagglekit.tiles import TileDataset, TileSampler, collate

@@ -14,8 +14,8 @@ from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
+from kagglekit.bars import tqdm
 from kagglekit.errors import DataError
 from kagglekit.fingerprint import fingerprint
 from kagglekit.inference import Options, agree, collect, predict_prob, share

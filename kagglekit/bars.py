@@ -1,0 +1,21 @@
+"""Progress bars that hold up no other process."""
+
+import os
+import threading
+
+from tqdm.auto import tqdm
+from tqdm.std import tqdm as plain
+
+__all__ = ["tqdm"]
+
+
+def _own_lock() -> None:
+    # tqdm's own lock is one for a process and all its forks, and each bar takes it, one that is not
+    # shown too. A fork that is killed meanwhile, for want of memory say, would keep it for ever.
+    lock = threading.RLock()
+    for kind in (tqdm, plain):
+        kind.set_lock(lock)
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_own_lock)

@@ -1,0 +1,46 @@
+import os
+import signal
+import threading
+
+from tqdm import tqdm as plain
+
+from kagglekit.bars import tqdm
+from tests import forks
+
+
+def dies_while_it_draws():
+    tqdm.get_lock().acquire()
+    plain.get_lock().acquire()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_fork_killed_while_it_draws_holds_up_nobody():
+    tqdm(total=1, disable=True)
+    shared, _ = tqdm.get_lock().locks  # between processes, and between threads
+    assert forks.wait([forks.fork(dies_while_it_draws)]) == [-signal.SIGKILL]
+    assert shared.acquire(timeout=5)
+    shared.release()
+
+
+def test_a_fork_draws_though_a_thread_of_its_parent_was_drawing():
+    drawing, forked = threading.Event(), threading.Event()
+
+    def draw():
+        with tqdm.get_lock():
+            drawing.set()
+            forked.wait()
+
+    def draws_too():
+        with tqdm(total=1, disable=False, file=open(os.devnull, "w")) as bar:  # noqa: PTH123
+            bar.update()
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    drawing.wait()
+    child = forks.fork(draws_too)
+    kill = threading.Timer(20, os.kill, (child, signal.SIGKILL))
+    kill.start()
+    assert forks.wait([child]) == [0]
+    kill.cancel()
+    forked.set()
+    thread.join()
