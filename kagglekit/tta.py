@@ -53,6 +53,6 @@ def views(name: str) -> tuple[View, ...]:
         >>> len(views("d4"))
         8
     """
-    if name not in VIEWS:
+    if not isinstance(name, str) or name not in VIEWS:
         raise ValueError(f"tta={name!r} must be one of {', '.join(map(repr, VIEWS))}")
     return VIEWS[name]

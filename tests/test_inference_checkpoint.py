@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from kagglekit.inference import _predict, predict_mask, predict_prob
+from kagglekit.inference import _predict, _sweep, predict_mask, predict_prob
+from kagglekit.inference._answers import cores_for
 from kagglekit.inference._checkpoint import Checkpoint, key_of
 from kagglekit.inference._job import make_job
 from kagglekit.models import Model, Recipe
@@ -180,6 +181,21 @@ def test_what_was_appended_and_not_counted_is_ignored(slide, tmp_path):
     options = {"batch_size": 1, "progress": False, "checkpoint": folder}
     assert predict_mask(resumed, slide, **options) == expected
     assert resumed.net.calls == 15 * 3 - 2 * 3  # two strips were done
+
+
+def test_it_goes_on_in_as_many_threads_as_it_began(slide, tmp_path, monkeypatch):
+    """A layer that torch splits over its threads may come out with another last digit."""
+    asked = []
+
+    def noted(*given):
+        asked.append(given)
+        return cores_for(*given)
+
+    monkeypatch.setattr(_sweep, "cores_for", noted)
+    stopped(slide, tmp_path / "notes", batch_size=1)
+    predict_mask(model(), slide, batch_size=1, progress=False, checkpoint=tmp_path / "notes")
+    began, went_on = asked
+    assert began == went_on
 
 
 def test_a_folder_that_another_process_is_at_work_in(slide, tmp_path):

@@ -29,5 +29,7 @@ def test_flips_are_left_right_up_down_and_both():
 
 
 def test_unknown_set():
+    with pytest.raises(ValueError, match=r"^tta=\['flips'\] must be one of 'none', 'flips', 'd4'$"):
+        views(["flips"])
     with pytest.raises(ValueError, match="^tta='d5' must be one of 'none', 'flips', 'd4'$"):
         views("d5")

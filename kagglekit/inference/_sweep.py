@@ -171,7 +171,9 @@ class _Run:
         bar = tqdm(
             total=stats.tiles, desc=job.slide.path.name, unit="tile", disable=not job.progress
         )
-        cores = cores_for(stats.tiles, job.batch_size, job.device, job.compile)
+        # By all windows, not by those left or a rank's: last digits depend on how torch computes.
+        windows = sum(len(member.grid) for member in job.members)
+        cores = cores_for(windows, job.batch_size, job.device, job.compile)
         with (
             bar,
             self.tracks[0].network.precision(job.device),

@@ -147,7 +147,9 @@ class Slide:
             raise ValueError(f"{window} is not inside the image, {height} rows and {width} columns")
         if not (y0 < y1 and x0 < x1):
             raise ValueError(f"{window} is empty")
-        if scale < 1 or y0 % scale or x0 % scale:
+        if not hasattr(scale, "__index__") or scale < 1:  # Python's and NumPy's integers have it
+            raise ValueError(f"scale={scale!r} must be a whole number of at least 1")
+        if y0 % scale or x0 % scale:
             raise ValueError(f"window must start at multiples of scale={scale}, not at {(y0, x0)}")
         if scale > 1 and self.dtype.name not in _AVERAGED:
             raise ValueError(
