@@ -79,7 +79,8 @@ class Cells:
         above = torch.where(i > 0, above, inside[:, :1])
         rows = torch.cat([above, inside], 1)
         mask, r, c, cell = nonzero(rows[:, 1:] != rows[:, :-1])
-        return torch.stack([mask, i[cell] * self.scale + r, j[cell] * self.scale + c])
+        y, x = (along.index_select(0, cell) * self.scale for along in (i, j))
+        return torch.stack([mask, y + r, x + c])
 
     def _pixels(self, i: torch.Tensor, j: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
         """Return chosen rows of the pixels of cells: (masks, rows, scale, N) bool.
@@ -98,7 +99,8 @@ class Cells:
         values = left[:, :, None] + along * (right - left)[:, :, None]
         even = self.corners.flatten(1).index_select(1, first)[:, None, None]
         # What torch.where would choose, which takes several times as long for flags.
-        return even ^ ((self.decide.masks(values) ^ even) & self.mixed[i, j])
+        mixed = self.mixed.flatten().index_select(0, i * (width - 1) + j)
+        return even ^ ((self.decide.masks(values) ^ even) & mixed)
 
     @cached_property
     def _shares(self) -> torch.Tensor:

@@ -157,8 +157,9 @@ class RunSink:
         )
         if top < bottom and left < right:
             mask, y, x = cells.changes()
-            inside = (y > top) & (y < bottom) & (x >= left) & (x < right)
-            mask, y, x = mask[inside], y[inside] + origin[0], x[inside] + origin[1]
+            [inside] = nonzero((y > top) & (y < bottom) & (x >= left) & (x < right))
+            mask, y, x = (one.index_select(0, inside) for one in (mask, y, x))
+            y, x = y + origin[0], x + origin[1]
             first, last = cells.row(top)[:, left:right], cells.row(bottom - 1)[:, left:right]
             self._keep(mask, y, x, first, last, origin[0] + top)
         self._at += n
