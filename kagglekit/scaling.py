@@ -13,6 +13,8 @@ _SUMS_FIT = range(3, 17)  # scales at which a cell of bytes adds up to 16 bits; 
 # Bytes averaged at a time: few enough to stay in a cache, and many, for with each step NumPy takes
 # Python's lock and gives it up, and threads that do so at the same time hold each other up.
 _AT_ONCE = 1 << 20
+_EXACT_IN_FLOATS = 16  # OpenCV adds up in float32, which holds 256 numbers of 16 bits exactly
+_BYTES_EXACT_IN_FLOATS = 256
 
 
 def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
@@ -34,6 +36,8 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     missing = (-height % scale, -width % scale)
     if any(missing):
         pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
+    if not _fits_floats(pixels.dtype, scale):
+        return _means(pixels, scale, 0)
     size = (pixels.shape[1] // scale, pixels.shape[0] // scale)  # OpenCV wants (w, h)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     return small.reshape(size[1], size[0], channels)
@@ -42,8 +46,9 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
 def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     """Do what `shrink` does to channels that lie one behind the other.
 
-    The same to the last bit, but for floats, whose sums depend on their order. Bytes are averaged
-    in less time than by OpenCV, and before they are interleaved.
+    The same, but for what depends in OpenCV on how many channels there are: in which order floats
+    are added up, and at scale 2 how halves are rounded. Bytes are averaged in less time than by
+    OpenCV, and before they are interleaved.
 
     Args:
         planes: (C, h, w), dtypes as for `shrink`; rows are contiguous.
@@ -60,6 +65,8 @@ def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     missing = (-height % scale, -width % scale)
     if any(missing):
         planes = np.pad(planes, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
+    if not _fits_floats(planes.dtype, scale):
+        return _means(planes, scale, 1)
     _, height, width = planes.shape
     means = np.empty((len(planes), height // scale, width // scale), planes.dtype)
     if planes.dtype != np.uint8 or scale not in _SUMS_FIT:
@@ -74,6 +81,22 @@ def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
             # Halves are rounded to the even neighbour.
             small[y : y + at_once] = cv2.convertScaleAbs(sums(rows, scale), alpha=1 / scale**2)
     return means
+
+
+def _fits_floats(dtype: np.dtype[Any], scale: int) -> bool:
+    """Say whether the sum of a cell does not end in digits that float32 has not."""
+    return scale <= (_BYTES_EXACT_IN_FLOATS if dtype.itemsize == 1 else _EXACT_IN_FLOATS)
+
+
+def _means(pixels: npt.NDArray[Any], scale: int, axis: int) -> npt.NDArray[Any]:
+    """Average along an axis and the one behind it, in float64."""
+    means = pixels
+    for along in (axis, axis + 1):
+        sides = means.shape
+        cells = (*sides[:along], sides[along] // scale, scale, *sides[along + 1 :])
+        means = means.reshape(cells).sum(along + 1, dtype=np.float64)
+    means /= scale**2
+    return (means if pixels.dtype.kind == "f" else means.round()).astype(pixels.dtype)
 
 
 def _sums(rows: npt.NDArray[np.uint8], scale: int) -> npt.NDArray[np.uint16]:
