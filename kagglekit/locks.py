@@ -1,4 +1,4 @@
-"""One process at a time."""
+"""One process at a time, and one thread of it."""
 
 import os
 from collections.abc import Iterator
@@ -10,10 +10,16 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+# By path, what this process holds: the system's locks are between processes, whose threads share
+# them; and one that closes the file, having looked, would end the lock of all.
+_ours: dict[str, object] = {}
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_ours.clear)
+
 
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
-    """Hold a lock while the `with` block runs; yield whether no other process holds it.
+    """Hold a lock while the `with` block runs; yield whether nobody else holds it.
 
     It goes with the process, however that ends; a forked child does not have it. Where the file
     system knows no locks, everybody holds it.
@@ -27,15 +33,20 @@ def held(path: Path) -> Iterator[bool]:
         ...     is_ours
         True
     """
-    file = _locked(path)
-    if file is None:
+    name, mine = os.path.realpath(path), object()
+    if _ours.setdefault(name, mine) is not mine:
         yield False
         return
     try:
-        yield True
+        file = _locked(path)
+        try:
+            yield file is not None
+        finally:
+            if file is not None:
+                path.unlink(missing_ok=True)  # while it is held, so that it is nobody else's
+                os.close(file)
     finally:
-        path.unlink(missing_ok=True)  # while it is held, so that it is nobody else's
-        os.close(file)
+        _ours.pop(name, None)
 
 
 def _locked(path: Path) -> int | None:

@@ -205,7 +205,7 @@ def test_a_folder_that_another_process_is_at_work_in(slide, tmp_path):
         with pytest.raises(ValueError) as raised:
             predict_mask(model(), slide, progress=False, checkpoint=folder)
         assert str(raised.value) == (
-            f"another process predicts with checkpoint='{folder}': "
+            f"another prediction is at work with checkpoint='{folder}': "
             "each prediction needs a folder of its own"
         )
     predict_mask(model(), slide, progress=False, checkpoint=folder)

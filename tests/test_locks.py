@@ -29,6 +29,19 @@ def test_what_another_process_holds_cannot_be_had_until_it_is_killed(tmp_path, o
     assert not (tmp_path / "lock").exists()
 
 
+def test_what_this_process_holds_it_cannot_have_again(tmp_path):
+    """Another thread of it, say; and by whatever name."""
+    (tmp_path / "same").symlink_to(tmp_path)
+    for name in ("lock", "same/lock"):
+        with held(tmp_path / "lock") as is_ours:
+            with held(tmp_path / name) as is_ours_too:
+                assert is_ours
+                assert not is_ours_too
+            with pytest.raises(AssertionError), holding(tmp_path / "lock"):
+                pass  # looking has not given it up
+    assert not (tmp_path / "lock").exists()
+
+
 def test_a_fork_does_not_keep_it(tmp_path):
     """As a worker that reads tiles might, whose parent was killed."""
     with held(tmp_path / "lock"):

@@ -61,13 +61,25 @@ def test_a_second_process_may_not_write_the_same_file(tmp_path: Path) -> None:
         with pytest.raises(SubmissionError) as raised, submission.Writer(HUBMAP, data, out):
             raise AssertionError
         assert str(raised.value) == (
-            f"another process is writing `{out}`"
+            f"another process, or another `Writer` in this one, is writing `{out}`"
             "\nhint: of several ranks let one write, with what `inference.collect` brings it"
         )
         assert not out.exists()
     with submission.Writer(HUBMAP, data, out) as writer:  # that process was killed
         writer["a"] = A
     assert not (tmp_path / ".s.csv.lock").exists()
+
+
+def test_nor_may_a_second_writer_of_this_process(tmp_path: Path) -> None:
+    data, out = make_test(tmp_path, HUBMAP, "a"), tmp_path / "s.csv"
+    with submission.Writer(HUBMAP, data, out) as writer:
+        with (
+            pytest.raises(SubmissionError, match="another `Writer` in this one"),
+            submission.Writer(HUBMAP, data, out),
+        ):
+            raise AssertionError
+        writer["a"] = A
+    assert submission.read(out, HUBMAP) == {"a": [A.to_text()]}
 
 
 def test_a_file_that_takes_long_is_replaced_seldom(
@@ -422,7 +434,9 @@ def test_a_journal_with_a_torn_line_and_a_gone_image(tmp_path: Path) -> None:
         assert writer.path.read_text() == "id,predicted\na,\nb,\n"
         writer["b"] = B
         # As a second run would find it, should this one be killed now.
-        with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as second:
+        second = submission.Writer(HUBMAP, data, tmp_path / "t.csv")
+        second.journal.write_text(writer.journal.read_text())
+        with second:
             assert list(second.todo()) == []
     assert writer.path.read_text() == f"id,predicted\na,\nb,{B.to_text()}\n"
 

@@ -88,7 +88,7 @@ def sweep(job: Job, rows: range, sink: Sink) -> Stats:
         sink: takes them in order.
 
     Raises:
-        ValueError: another process is at work in the checkpoint's folder.
+        ValueError: another prediction is at work in the checkpoint's folder.
         SlideError: the slide cannot be read.
         PlanError: there is too little memory.
     """
@@ -120,7 +120,7 @@ def _alone_in(folder: Path | None) -> Iterator[None]:
     with held(folder / "lock") as is_ours:
         if not is_ours:
             raise ValueError(
-                f"another process predicts with checkpoint={str(folder)!r}: "
+                f"another prediction is at work with checkpoint={str(folder)!r}: "
                 "each prediction needs a folder of its own"
             )
         yield

@@ -88,12 +88,13 @@ class Writer:
         self._writing = False  # set while files are written: an error then is the disk's
 
     def __enter__(self) -> Writer:
-        if not self._alone.enter_context(held(self.path.with_name(f".{self.path.name}.lock"))):
-            raise SubmissionError(
-                f"another process is writing `{self.path}`",
-                hint="of several ranks let one write, with what `inference.collect` brings it",
-            )
+        lock = self.path.with_name(f".{self.path.name}.lock")
         try:
+            if not self._alone.enter_context(held(lock)):
+                raise SubmissionError(
+                    f"another process, or another `Writer` in this one, is writing `{self.path}`",
+                    hint="of several ranks let one write, with what `inference.collect` brings it",
+                )
             self._start()
         except BaseException:
             self._alone.close()
