@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import current_thread, main_thread
 
 from kagglekit import __version__
 from kagglekit.errors import KagglekitError
@@ -52,7 +53,9 @@ def _orderly_end() -> Iterator[None]:
     def end(number: int, _: object) -> None:
         raise SystemExit(_SIGNALLED + number)
 
-    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    # Python lets only the main thread say what a signal does.
+    names = ("SIGTERM", "SIGHUP") if current_thread() is main_thread() else ()
+    numbers = [getattr(signal, name, None) for name in names]
     # One that is ignored stays so: nohup ignores SIGHUP.
     ours = [number for number in numbers if number and signal.getsignal(number) == signal.SIG_DFL]
     for number in ours:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -378,6 +379,12 @@ class TestRehearse:
 def test_the_verdict_s_exit_code_stands_in_the_document() -> None:
     document = Path(__file__).resolve().parents[1] / "docs" / "exit-codes.md"
     assert f"| {cli.FAILED_VERDICT} | | a rehearsal was carried out, " in document.read_text()
+
+
+def test_it_runs_in_any_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "_rehearse", lambda _: 7)
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(cli.main, ["rehearse"]).result() == 7
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
