@@ -567,7 +567,7 @@ def refusals():
         "no threshold": (
             small_unet(),
             {"threshold": float("nan")},
-            "threshold=nan must be one number or one for each of 1 masks",
+            "threshold=nan: nan is no number",
         ),
         "a window of text": (
             small_unet(),

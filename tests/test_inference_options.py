@@ -34,7 +34,6 @@ def test_numbers_come_as_one_as_a_list_or_as_an_array(value):
         ([0.1], "[0.1]"),
         ("ab", "'ab'"),
         ([0.1, None], "[0.1, None]"),
-        ([0.1, float("nan")], "[0.1, nan]"),
         (np.array([[0.5], [0.25]]), "[[0.5], [0.25]]"),
         (None, "None"),
     ],
@@ -43,6 +42,11 @@ def test_what_are_no_numbers_is_shown(value, shown):
     with pytest.raises(ValueError) as raised:
         numbers(value, 2, "threshold", "masks")
     assert str(raised.value) == f"threshold={shown} must be one number or one for each of 2 masks"
+
+
+def test_nan_is_named():
+    with pytest.raises(ValueError, match=r"^threshold=\[0.1, nan\]: nan is no number$"):
+        numbers([0.1, float("nan")], 2, "threshold", "masks")
 
 
 @pytest.mark.parametrize("planes", [(0, 0, 2), [0, 0, 2], np.array([0, 0, 2])])

@@ -87,8 +87,10 @@ def numbers(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...]:
     """
     plain = _plain(value)
     each = list(plain) if _is_list(plain) else [plain] * count
-    if len(each) != count or not all(isinstance(one, Real) and one == one for one in each):
-        shown = list(plain) if _is_list(plain) else plain
+    shown = list(plain) if _is_list(plain) else plain
+    if any(one != one for one in each):
+        raise ValueError(f"{name}={shown!r}: nan is no number")
+    if len(each) != count or not all(isinstance(one, Real) for one in each):
         raise ValueError(
             f"{name}={shown!r} must be one number or one for each of {count} {of_what}"
         )
