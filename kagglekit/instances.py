@@ -70,7 +70,12 @@ def union(instances: Sequence[RLE], shape: tuple[int, int]) -> RLE:
         >>> union([a, b], (2, 5)).to_text()
         '1 4'
     """
-    return reduce(RLE.__or__, instances) if instances else RLE.empty(shape)
+    masks = list(instances) or [RLE.empty(shape)]
+    while (
+        len(masks) > 1
+    ):  # two and two: one by one, the runs of the first are gone through each time
+        masks = [reduce(RLE.__or__, masks[k : k + 2]) for k in range(0, len(masks), 2)]
+    return masks[0]
 
 
 def without_overlaps(instances: Sequence[RLE]) -> list[RLE]:
@@ -87,11 +92,34 @@ def without_overlaps(instances: Sequence[RLE]) -> list[RLE]:
     instances = [rle for rle in instances if rle.area]
     if find_overlap(instances) is None:
         return instances
-    kept: list[RLE] = []
-    taken = RLE.empty(instances[0].shape, instances[0].order)
-    for rle in instances:
-        rest = rle - taken
-        if rest.area:
-            kept.append(rest)
-        taken = taken | rle
-    return kept
+    claims: dict[int, list[RLE]] = {}
+    for first, second in _pairs(instances):
+        claims.setdefault(second, []).append(instances[first])
+    kept = [
+        rle - union(claims[place], rle.shape) if place in claims else rle
+        for place, rle in enumerate(instances)
+    ]
+    return [rle for rle in kept if rle.area]
+
+
+def _pairs(instances: Sequence[RLE]) -> list[tuple[int, int]]:
+    """Return the places of all pairs of masks that share a pixel, the lower one first."""
+    runs = sorted_runs(instances)
+    # A run shares pixels with those behind it that start before it ends.
+    one, other = spread(np.arange(1, len(runs.start) + 1), np.searchsorted(runs.start, runs.end))
+    pairs = np.sort(np.stack([runs.owner[one], runs.owner[other]]), axis=0)
+    return [(first, second) for first, second in np.unique(pairs, axis=1).T.tolist()]
+
+
+def spread(
+    first: NDArray[np.int64], last: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each i beside each of the numbers from first[i] up to, without, last[i].
+
+    Example:
+        >>> [column.tolist() for column in spread(np.array([5, 7]), np.array([6, 9]))]
+        [[0, 1, 1], [5, 7, 8]]
+    """
+    count = last - first
+    owner = np.repeat(np.arange(len(count)), count)
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) + first[owner]

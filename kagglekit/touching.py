@@ -5,7 +5,7 @@ each, its rim taken off, so that cores never touch. A network learns both; after
 connected core is one instance, and `grow` gives it the pixels of the mask around it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kagglekit import regions
-from kagglekit.rle import RLE
-
-Box = tuple[int, int, int, int]
+from kagglekit.rle import RLE, from_labels
 
 
 def cores(instances: Sequence[RLE], shape: tuple[int, int], rim: int = 1) -> RLE:
@@ -46,8 +44,9 @@ def cores(instances: Sequence[RLE], shape: tuple[int, int], rim: int = 1) -> RLE
     core = inside & (cv2.erode(own, around) == own)
     # Among instances only, without the background: whether another one is near.
     alone = inside & (cv2.erode(np.where(own > 0, own, np.float32(np.inf)), around) == own)
-    lost = np.setdiff1d(labels, labels[core])
-    alone &= np.isin(labels, lost)
+    has_core = np.zeros(len(instances) + 1, bool)
+    has_core[labels[core]] = True
+    alone &= ~has_core[labels]
     return RLE.from_mask(core | alone)
 
 
@@ -70,22 +69,15 @@ def grow(seeds: RLE, mask: RLE) -> list[RLE]:
         [9, 9]
     """
     grown = []
+    height, width = mask.shape
     for part in regions.components(mask):
-        for box, piece in _split(part, seeds & part):
-            grown.append(RLE.empty(mask.shape, mask.order).paste(piece, box[0], box[2]))
+        y0, y1, x0, x1 = part.bbox or (0, 0, 0, 0)
+        inside = part.window(y0, y1, x0, x1)
+        count, labels = cv2.connectedComponents(seeds.window(y0, y1, x0, x1) * inside)
+        labels = _nearest(labels) if count > 2 else np.ones_like(labels)
+        pieces = from_labels(labels * inside, mask.order).values()
+        grown += [piece.pad(y0, height - y1, x0, width - x1) for piece in pieces]
     return grown
-
-
-def _split(part: RLE, seeds: RLE) -> Iterator[tuple[Box, RLE]]:
-    """Yield the instances of one connected part, each with the box it lies in."""
-    box = part.bbox
-    if box is None:
-        return
-    inside = part.window(*box) > 0
-    count, labels = cv2.connectedComponents(seeds.window(*box), connectivity=8)
-    labels = _nearest(labels) if count > 2 else np.ones_like(labels)
-    for label in range(1, max(count, 2)):
-        yield box, RLE.from_mask((labels == label) & inside, order=part.order)
 
 
 def _nearest(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:

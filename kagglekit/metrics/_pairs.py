@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kagglekit.instances import sorted_runs
+from kagglekit.instances import sorted_runs, spread
 from kagglekit.metrics._dice import same_shape
 from kagglekit.rle import RLE
 
@@ -48,10 +48,10 @@ def iou_pairs(pred: Sequence[RLE], truth: Sequence[RLE]) -> Pairs:
 
     # Of two runs that share pixels, one starts inside the other; those that do are neighbours
     # when all are sorted by start. Two that start together count as the true one in the predicted.
-    a, b = _spread(
+    a, b = spread(
         np.searchsorted(t.start, p.start, side="left"), np.searchsorted(t.start, p.end, side="left")
     )
-    d, c = _spread(
+    d, c = spread(
         np.searchsorted(p.start, t.start, side="right"),
         np.searchsorted(p.start, t.end, side="left"),
     )
@@ -64,10 +64,3 @@ def iou_pairs(pred: Sequence[RLE], truth: Sequence[RLE]) -> Pairs:
     pred_area, true_area = (np.array([rle.area for rle in rles]) for rles in (pred, truth))
     union = pred_area[in_pred] + true_area[in_truth] - intersection
     return Pairs(in_pred, in_truth, intersection / union)
-
-
-def _spread(first: Ints, last: Ints) -> tuple[Ints, Ints]:
-    """Return each i beside each of the numbers from first[i] up to, without, last[i]."""
-    count = last - first
-    owner = np.repeat(np.arange(len(count)), count)
-    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count) + first[owner]
