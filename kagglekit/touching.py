@@ -73,7 +73,9 @@ def grow(seeds: RLE, mask: RLE) -> list[RLE]:
     for part in regions.components(mask):
         y0, y1, x0, x1 = part.bbox or (0, 0, 0, 0)
         inside = part.window(y0, y1, x0, x1)
-        count, labels = cv2.connectedComponents(seeds.window(y0, y1, x0, x1) * inside)
+        count, labels = cv2.connectedComponents(
+            seeds.window(y0, y1, x0, x1) * inside, connectivity=8
+        )
         labels = _nearest(labels) if count > 2 else np.ones_like(labels)
         pieces = from_labels(labels * inside, mask.order).values()
         grown += [piece.pad(y0, height - y1, x0, width - x1) for piece in pieces]
