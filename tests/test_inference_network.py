@@ -142,6 +142,18 @@ def test_too_many_windows_are_halved_and_the_result_is_the_same(monkeypatch):
     assert torch.allclose(found, whole, rtol=0, atol=1e-6)
 
 
+def test_a_batch_that_is_filled_up_is_halved_too(monkeypatch):
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    torch.manual_seed(0)
+    net = Hungry(most=2)
+    network = network_of([Model(net, Recipe(classes=2)).eval()], batch_size=4, compile=True)
+    with pytest.warns(UserWarning, match="^4 windows at once do not fit"):
+        found = network.prob(PIXELS[:1])
+    assert net.seen == [4, 2]
+    whole = network_of([Model(net, Recipe(classes=2)).eval()]).prob(PIXELS[:1])
+    assert torch.allclose(found, whole, rtol=0, atol=1e-6)
+
+
 def test_half_of_the_views_done_when_memory_ends_count_for_nothing():
     class LateHungry(Hungry):
         def forward(self, x):
@@ -287,8 +299,9 @@ def test_compiled_models_give_the_same(monkeypatch):
     assert torch.allclose(compiled, plain, rtol=0, atol=1e-6)
 
 
-@pytest.mark.slow
-def test_a_network_is_compiled_for_one_layout(monkeypatch):
+@pytest.fixture
+def graphs(monkeypatch):
+    """The shapes of what each graph takes, as networks are compiled."""
     graphs, compile = [], torch.compile
 
     def counting(graph, inputs):
@@ -300,6 +313,22 @@ def test_a_network_is_compiled_for_one_layout(monkeypatch):
 
     torch.compiler.reset()
     monkeypatch.setattr(torch, "compile", compiled)
+    return graphs
+
+
+@pytest.mark.slow
+def test_a_network_is_compiled_for_one_size_of_batch(graphs):
+    images = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8)
+    network = network_of([small_model(0)], batch_size=4, compile=True)
+    plain = network_of([small_model(0)], batch_size=4)
+    for count in (4, 3, 1):
+        answer = network.prob(images[:count])
+        assert torch.allclose(answer, plain.prob(images[:count]), rtol=0, atol=1e-6)
+    assert len(graphs) == 1
+
+
+@pytest.mark.slow
+def test_a_network_is_compiled_for_one_layout(graphs):
     network = network_of([small_model(0)], tta="d4", compile=True)
     with torch.inference_mode():
         square = PIXELS[:, :, :16, :16].contiguous(memory_format=torch.channels_last)

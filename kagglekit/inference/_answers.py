@@ -37,7 +37,7 @@ def batch_for(windows: int, pixels: int, device: torch.device, compiled: bool) -
         windows: of the slide.
         pixels: of the largest window.
         device: of the models.
-        compiled: for each size of batch anew, and the last one of a strip may be smaller.
+        compiled: for one size of batch, so the last one of a strip is filled up.
     """
     if device.type != "cpu":
         return 8

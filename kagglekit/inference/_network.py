@@ -75,9 +75,10 @@ class Network:
         found: list[torch.Tensor] = []
         done = 0
         while done < len(images):
-            batch = images[done : done + self.batch_size]
+            batch = self._filled(images[done : done + self.batch_size])
             try:
-                found.append(self._mean(batch.to(self.models[0].device)))
+                answer = self._mean(batch.to(self.models[0].device))
+                found.append(answer[: len(images) - done])
             except RuntimeError as error:
                 if not _ran_out_of_memory(error):
                     raise
@@ -126,6 +127,11 @@ class Network:
             if total is None:
                 raise ValueError("no model given; expected at least one")
             return {"prob": lambda: total, "logit": total.sigmoid, "geometric": total.exp}[mean]()
+
+    def _filled(self, images: torch.Tensor) -> torch.Tensor:
+        """Make batches of one size if networks are compiled, which they are for each size anew."""
+        missing = self.batch_size - len(images) if self._is_compiled else 0
+        return torch.cat([images, *[images[:1]] * missing]) if missing > 0 else images
 
     def _laid(self, images: torch.Tensor) -> torch.Tensor:
         """Lay out all views alike if networks are compiled, which they are for each layout anew."""
