@@ -13,8 +13,8 @@ _SUMS_FIT = range(3, 17)  # scales at which a cell of bytes adds up to 16 bits; 
 # Bytes averaged at a time: few enough to stay in a cache, and many, for with each step NumPy takes
 # Python's lock and gives it up, and threads that do so at the same time hold each other up.
 _AT_ONCE = 1 << 20
-_EXACT_IN_FLOATS = 16  # OpenCV adds up in float32, which holds 256 numbers of 16 bits exactly
-_BYTES_EXACT_IN_FLOATS = 256
+# Largest scales at which OpenCV's sums are exact: it adds up bytes in int32, all else in float32.
+_BYTES_FIT, _WORDS_FIT = 2901, 16
 
 
 def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
@@ -36,7 +36,7 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     missing = (-height % scale, -width % scale)
     if any(missing):
         pixels = np.pad(pixels, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
-    if not _fits_floats(pixels.dtype, scale):
+    if not _sums_are_exact(pixels.dtype, scale):
         return _means(pixels, scale, 0)
     size = (pixels.shape[1] // scale, pixels.shape[0] // scale)  # OpenCV wants (w, h)
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
@@ -65,7 +65,7 @@ def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     missing = (-height % scale, -width % scale)
     if any(missing):
         planes = np.pad(planes, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
-    if not _fits_floats(planes.dtype, scale):
+    if not _sums_are_exact(planes.dtype, scale):
         return _means(planes, scale, 1)
     _, height, width = planes.shape
     means = np.empty((len(planes), height // scale, width // scale), planes.dtype)
@@ -83,9 +83,8 @@ def shrink_planes(planes: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     return means
 
 
-def _fits_floats(dtype: np.dtype[Any], scale: int) -> bool:
-    """Say whether the sum of a cell does not end in digits that float32 has not."""
-    return scale <= (_BYTES_EXACT_IN_FLOATS if dtype.itemsize == 1 else _EXACT_IN_FLOATS)
+def _sums_are_exact(dtype: np.dtype[Any], scale: int) -> bool:
+    return scale <= (_BYTES_FIT if dtype.itemsize == 1 else _WORDS_FIT)
 
 
 def _means(pixels: npt.NDArray[Any], scale: int, axis: int) -> npt.NDArray[Any]:

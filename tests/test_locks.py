@@ -56,6 +56,19 @@ def test_a_fork_does_not_keep_it(tmp_path):
         os.waitpid(child, 0)
 
 
+def test_a_fork_can_have_it_when_its_parent_has_let_go(tmp_path):
+    reading, writing = os.pipe()
+    with held(tmp_path / "lock"):
+        child = os.fork()
+        if child == 0:
+            os.read(reading, 1)
+            with held(tmp_path / "lock") as is_ours:
+                os._exit(0 if is_ours else 1)
+    os.write(writing, b".")
+    _, status = os.waitpid(child, 0)
+    assert status == 0
+
+
 def test_a_file_that_was_removed_after_it_was_opened_is_not_the_lock(tmp_path, monkeypatch):
     path, opened = tmp_path / "lock", []
 

@@ -82,6 +82,8 @@ def test_grown_instances_are_a_partition_of_the_mask(seed, order):
     assert find_overlap(grown) is None
     assert union(grown, mask.shape).reorder(order) == mask
     assert all(one.area and one.order == order for one in grown)
+    outside = RLE.from_mask((noise < 0.5) & (rng.random(noise.shape) < 0.2), order=order)
+    assert grow(seeds | outside, mask) == grown
 
 
 @given(st.integers(0, 10**6))
