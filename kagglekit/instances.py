@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kagglekit.errors import RLEError
 from kagglekit.rle import RLE
+from kagglekit.rle._core import trusted
 
 
 class Runs(NamedTuple):
@@ -41,7 +43,10 @@ def find_overlap(instances: Sequence[RLE]) -> tuple[int, int] | None:
     """Return the places of two masks that share a pixel, or None when no two do.
 
     Args:
-        instances: masks of one image, all of one shape and order.
+        instances: masks of one image, all of one shape.
+
+    Raises:
+        RLEError: shapes differ.
 
     Example:
         >>> a, b = RLE.from_text("1 3", (2, 5)), RLE.from_text("3 1", (2, 5))
@@ -50,7 +55,7 @@ def find_overlap(instances: Sequence[RLE]) -> tuple[int, int] | None:
     """
     if not instances:
         return None
-    runs = sorted_runs(instances)
+    runs = sorted_runs(_in_one_order(instances))
     clash = np.flatnonzero(runs.start[1:] < runs.end[:-1])
     if not len(clash):
         return None
@@ -65,12 +70,17 @@ def union(instances: Sequence[RLE], shape: tuple[int, int]) -> RLE:
         instances: masks of one image; none of them gives the empty mask.
         shape: (height, width) of the image.
 
+    Raises:
+        RLEError: a mask has another shape.
+
     Example:
         >>> a, b = RLE.from_text("1 3", (2, 5)), RLE.from_text("3 2", (2, 5))
         >>> union([a, b], (2, 5)).to_text()
         '1 4'
     """
-    masks = list(instances) or [RLE.empty(shape)]
+    masks = [*instances] or [RLE.empty(shape)]
+    if masks[0].shape != tuple(shape):
+        raise RLEError(f"the image is {tuple(shape)} pixels and its masks are {masks[0].shape}")
     while (
         len(masks) > 1
     ):  # two and two: one by one, the runs of the first are gone through each time
@@ -82,33 +92,113 @@ def without_overlaps(instances: Sequence[RLE]) -> list[RLE]:
     """Leave every shared pixel to the first mask that claims it; masks left empty are dropped.
 
     Args:
-        instances: masks of one image, all of one shape and order.
+        instances: masks of one image, all of one shape.
+
+    Raises:
+        RLEError: shapes differ.
 
     Example:
         >>> a, b = RLE.from_text("1 3", (2, 5)), RLE.from_text("3 2", (2, 5))
         >>> [rle.to_text() for rle in without_overlaps([a, b])]
         ['1 3', '4 1']
     """
-    instances = [rle for rle in instances if rle.area]
     if find_overlap(instances) is None:
-        return instances
-    claims: dict[int, list[RLE]] = {}
-    for first, second in _pairs(instances):
-        claims.setdefault(second, []).append(instances[first])
-    kept = [
-        rle - union(claims[place], rle.shape) if place in claims else rle
-        for place, rle in enumerate(instances)
-    ]
-    return [rle for rle in kept if rle.area]
+        return [rle for rle in instances if rle.area]
+    taken, kept = _Taken(), []
+    for rle in _in_one_order(instances):
+        rest = taken.rest(sorted_runs([rle]))
+        if len(rest.start):
+            taken.add(rest)
+            kept.append(trusted((rest.start, rest.end - rest.start), rle.shape, rle.order))
+    return kept
 
 
-def _pairs(instances: Sequence[RLE]) -> list[tuple[int, int]]:
-    """Return the places of all pairs of masks that share a pixel, the lower one first."""
-    runs = sorted_runs(instances)
-    # A run shares pixels with those behind it that start before it ends.
-    one, other = spread(np.arange(1, len(runs.start) + 1), np.searchsorted(runs.start, runs.end))
-    pairs = np.sort(np.stack([runs.owner[one], runs.owner[other]]), axis=0)
-    return [(first, second) for first, second in np.unique(pairs, axis=1).T.tolist()]
+def overlaps(instances: Sequence[RLE]) -> list[tuple[int, int]]:
+    """Return which masks must go so that none overlaps another: each after one that it overlaps.
+
+    Args:
+        instances: masks of one image, all of one shape.
+
+    Returns:
+        Pairs of places. The second is of a mask that shares pixels with earlier ones that stay; the
+        first is one of these.
+
+    Raises:
+        RLEError: shapes differ.
+
+    Example:
+        >>> a, b = RLE.from_text("1 3", (2, 5)), RLE.from_text("3 2", (2, 5))
+        >>> overlaps([a, b, a])
+        [(0, 1), (0, 2)]
+    """
+    if find_overlap(instances) is None:
+        return []
+    taken, found = _Taken(), []
+    for place, rle in enumerate(_in_one_order(instances)):
+        runs = sorted_runs([rle])._replace(owner=np.full(len(rle.starts), place))
+        other = taken.by(runs)
+        if other is None:
+            taken.add(runs)
+        else:
+            found.append((other, place))
+    return found
+
+
+class _Taken:
+    """Runs that do not overlap, to which more come.
+
+    They lie in a few lists, sorted by start, each at least twice as long as the next: to put every
+    new one in its place in a single list would take time with the square of their number.
+    """
+
+    def __init__(self) -> None:
+        self._lists: list[Runs] = []
+
+    def add(self, runs: Runs) -> None:
+        """Add runs that overlap none that are here."""
+        self._lists.append(runs)
+        while len(self._lists) > 1 and len(self._lists[-2].start) < 2 * len(runs.start):
+            pairs = zip(*self._lists[-2:], strict=True)
+            start, end, owner = (np.concatenate(pair) for pair in pairs)
+            by_start = np.argsort(start, kind="stable")  # merges what is sorted in two parts
+            runs = Runs(start[by_start], end[by_start], owner[by_start])
+            self._lists[-2:] = [runs]
+
+    def by(self, runs: Runs) -> int | None:
+        """Return an owner of pixels in these runs, None if they are free."""
+        for taken in self._lists:
+            before = np.searchsorted(taken.start, runs.end) - 1  # the last that starts before
+            shared = before[(before >= 0) & (taken.end[before] > runs.start)]
+            if len(shared):
+                return int(taken.owner[shared[0]])
+        return None
+
+    def rest(self, runs: Runs) -> Runs:
+        """Return what is free of some runs."""
+        for taken in self._lists:
+            # What lies between the taken ones, from the first pixel to the last.
+            begin = np.concatenate([[0], taken.end])
+            end = np.concatenate([taken.start, [np.iinfo(np.int64).max]])
+            one, gap = spread(
+                np.searchsorted(end, runs.start, "right"), np.searchsorted(begin, runs.end)
+            )
+            start = np.maximum(runs.start[one], begin[gap])
+            stop = np.minimum(runs.end[one], end[gap])
+            free = start < stop
+            runs = Runs(start[free], stop[free], runs.owner[one][free])
+        return runs
+
+
+def _in_one_order(instances: Sequence[RLE]) -> list[RLE]:
+    """Return masks of one image in the order of the first.
+
+    Raises:
+        RLEError: shapes differ.
+    """
+    for rle in instances:
+        if rle.shape != instances[0].shape:
+            raise RLEError(f"masks of one image are {instances[0].shape} and {rle.shape} pixels")
+    return [rle.reorder(instances[0].order) for rle in instances]
 
 
 def spread(

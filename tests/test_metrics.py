@@ -170,6 +170,10 @@ def test_overlapping_true_instances_are_refused() -> None:
     with pytest.raises(RLEError) as caught:
         metrics.instance_precision([a], [a, b])
     assert str(caught.value) == "masks 0 and 1 of `truth` overlap: instances may not"
+    with pytest.raises(RLEError, match=r"^masks 1 and 2 of `truth`"):
+        metrics.instance_precision([], [RLE.empty(a.shape), a, a])
+    with pytest.raises(RLEError, match=r"^prediction is \(9, 9\) pixels and truth \(6, 9\)"):
+        metrics.instance_precision([a], [RLE.empty((9, 9))])
 
 
 @pytest.mark.parametrize("thresholds", [(), (0.4, 0.5), (1.0,)])

@@ -120,6 +120,15 @@ def test_confidences_decide(tmp_path: Path) -> None:
         cell = f"0 0.25 {write(unsure)} 0 0.75 {write(sure)}"
         csv.write_text(f"{','.join(rules.columns)}\na,20,30,{cell}\n")
         assert submission.score(csv, comp, data, {"a": [hit]}).value == wanted
+    found = [(alarm, 0.9999996), (hit, 0.9999999), (alarm, 0.0), (alarm, 1.0)]
+    with submission.Writer(comp, data, csv) as out:
+        out["a"] = found[:2]  # equal, were they rounded
+    assert submission.score(csv, comp, data, {"a": [hit]}).value == 1.0
+    with submission.Writer(comp, data, csv) as out:
+        out["a"] = found
+    written = " ".join(f"0 {number} {write(mask)}" for mask, number in found)
+    written = written.replace("0 0.0 ", "0 0 ").replace("0 1.0 ", "0 1 ")
+    assert csv.read_text().splitlines()[1].endswith(written)
 
 
 def test_uw_madison_s_other_readings(tmp_path: Path) -> None:

@@ -373,9 +373,9 @@ def test_what_the_writer_refuses(tmp_path: Path) -> None:
             "hint: masks are submitted at the image's own size: resize back before encoding"
         )
         with pytest.raises(SubmissionError) as caught:
-            writer["abc"] = [A, B, box(7, 11, 3, 4)]
+            writer["abc"] = [A, RLE.empty(A.shape), B, box(7, 11, 3, 4)]
         assert str(caught.value) == (
-            "`abc`: instances 0 and 2 share pixels, which the competition refuses\n"
+            "`abc`: instances 0 and 3 share pixels, which the competition refuses\n"
             "hint: give each pixel to one instance: kagglekit.instances.without_overlaps(masks)"
         )
         with pytest.raises(SubmissionError) as caught:

@@ -7,7 +7,7 @@ import numpy as np
 from kagglekit.errors import RLEError
 from kagglekit.instances import find_overlap
 from kagglekit.metrics._dice import dice_sums
-from kagglekit.metrics._pairs import iou_pairs
+from kagglekit.metrics._pairs import iou_pairs, same_shapes
 from kagglekit.rle import RLE
 
 IOU_THRESHOLDS = tuple(percent / 100 for percent in range(50, 100, 5))
@@ -44,13 +44,14 @@ def instance_precision(
     """
     if not thresholds or not all(0.5 <= threshold < 1 for threshold in thresholds):
         raise ValueError(f"thresholds must be from 0.5 to below 1, got {tuple(thresholds)}")
-    pred, truth = ([rle for rle in rles if rle.area] for rles in (pred, truth))
-    pairs = iou_pairs(pred, truth)
-    clash = find_overlap([rle.reorder("F") for rle in truth])
+    same_shapes([*pred, *truth])
+    clash = find_overlap(truth)
     if clash:
         raise RLEError(f"masks {clash[0]} and {clash[1]} of `truth` overlap: instances may not")
+    pred, truth = ([rle for rle in rles if rle.area] for rles in (pred, truth))
     if not pred and not truth:
         return empty
+    pairs = iou_pairs(pred, truth)
     precisions = []
     for threshold in thresholds:
         # True instances do not overlap, so more than half of a prediction lies in one at most.

@@ -40,8 +40,7 @@ def iou_pairs(pred: Sequence[RLE], truth: Sequence[RLE]) -> Pairs:
     Raises:
         RLEError: shapes differ.
     """
-    for rle in (*pred, *truth):
-        same_shape(rle.shape, (*pred, *truth)[0].shape)
+    same_shapes([*pred, *truth])
     if not pred or not truth:
         return Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     p, t = (sorted_runs([rle.reorder("F") for rle in rles]) for rles in (pred, truth))
@@ -64,3 +63,13 @@ def iou_pairs(pred: Sequence[RLE], truth: Sequence[RLE]) -> Pairs:
     pred_area, true_area = (np.array([rle.area for rle in rles]) for rles in (pred, truth))
     union = pred_area[in_pred] + true_area[in_truth] - intersection
     return Pairs(in_pred, in_truth, intersection / union)
+
+
+def same_shapes(masks: Sequence[RLE]) -> None:
+    """Refuse masks that do not cover the same pixels.
+
+    Raises:
+        RLEError: shapes differ.
+    """
+    for rle in masks[1:]:
+        same_shape(rle.shape, masks[0].shape)

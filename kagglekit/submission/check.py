@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from kagglekit.competitions import Data, Profile, table
 from kagglekit.errors import DataError, RLEError
-from kagglekit.instances import find_overlap
+from kagglekit.instances import overlaps
 from kagglekit.rle import RLE, Detection, detect, expect_texts
 from kagglekit.submission.cell import read_cell
 from kagglekit.submission.rows import Cells, Place, expected_places
@@ -215,20 +215,7 @@ def _check_instances(image_id: str, rows: list[tuple[int, list[RLE]]]) -> Iterat
             if not masks:
                 yield f"row {number}, `{image_id}`: an empty row beside others"
     numbers = [number for number, masks in rows for _ in masks]
-    for first, second in _overlaps([mask for _, masks in rows for mask in masks]):
+    for first, second in overlaps([mask for _, masks in rows for mask in masks]):
         yield (
             f"row {numbers[second]}, `{image_id}`: overlaps the instance in row {numbers[first]}"
         )
-
-
-def _overlaps(masks: list[RLE]) -> Iterator[tuple[int, int]]:
-    """Yield the place of each mask that shares pixels with an earlier sound one, after that's."""
-    if find_overlap(masks) is None:
-        return
-    sound: list[int] = []
-    for place, mask in enumerate(masks):
-        clash = find_overlap([*(masks[before] for before in sound), mask])
-        if clash is None:
-            sound.append(place)
-        else:
-            yield sound[clash[0]], place

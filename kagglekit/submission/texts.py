@@ -35,7 +35,7 @@ def to_texts(masks: Masks, shape: tuple[int, int], rules: SubmissionRules) -> li
     _check_masks(found, shape)
     if rules.encoding == "coco":
         parts = [
-            f"0 {confidence:.6g} {_COCO.write(mask)}"
+            f"0 {_number(confidence)} {_COCO.write(mask)}"
             for mask, confidence in zip(found, confidences, strict=True)
             if mask.area
         ]
@@ -47,16 +47,16 @@ def to_texts(masks: Masks, shape: tuple[int, int], rules: SubmissionRules) -> li
                 hint="give one for each, in this order; RLE.empty(shape) where there is nothing",
             )
         return [mask.reorder(rules.order).to_text() or rules.empty for mask in found]
-    found = [mask.reorder(rules.order) for mask in found if mask.area]
+    found = [mask.reorder(rules.order) for mask in found]
     if rules.rows == "one":
-        found = [union(found, shape)] if found else []
+        found = [union(found, shape)]
     clash = find_overlap(found)
     if clash:
         raise SubmissionError(
             f"instances {clash[0]} and {clash[1]} share pixels, which the competition refuses",
             hint="give each pixel to one instance: kagglekit.instances.without_overlaps(masks)",
         )
-    return [mask.to_text() for mask in found] or [rules.empty]
+    return [mask.to_text() for mask in found if mask.area] or [rules.empty]
 
 
 def empty_texts(rules: SubmissionRules) -> list[str]:
@@ -80,6 +80,11 @@ def _split(masks: Masks, confident: bool) -> tuple[list[RLE], list[float]]:
     if wrong:
         raise SubmissionError(f"a confidence is {wrong[0]}: expected a number from 0 to 1")
     return [mask for mask, _ in pairs], [float(confidence) for _, confidence in pairs]
+
+
+def _number(confidence: float) -> str:
+    """Write a confidence so that it is read as the same number: rounded ones may become equal."""
+    return repr(confidence).removesuffix(".0")
 
 
 def _check_masks(masks: Sequence[RLE], shape: tuple[int, int]) -> None:
