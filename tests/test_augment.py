@@ -156,6 +156,28 @@ def test_an_argument_that_albumentations_would_ignore_is_an_error():
 
 
 @BOTH
+@pytest.mark.parametrize("channels", [2, 4, 5])
+@pytest.mark.parametrize("name", ["light", "heavy"])
+def test_pictures_may_have_any_number_of_channels(name, backend, channels):
+    pixels, masks = picture(channels=channels)
+    augmentation = augment.preset(name, backend, channels=channels)
+    for sample in range(30):
+        made, planes = augmentation(pixels, masks, key=(0, 0, sample))
+        assert (made.shape, made.dtype) == (pixels.shape, pixels.dtype)
+        assert (planes.shape, planes.dtype) == (masks.shape, np.uint8)
+
+
+@BOTH
+def test_pictures_may_have_no_masks(backend):
+    pixels, masks = picture()
+    augmentation = augment.preset("heavy", backend)
+    for sample in range(30):
+        made, planes = augmentation(pixels, masks[:0], key=(0, 0, sample))
+        assert made.shape == pixels.shape
+        assert planes.shape == (0, *masks.shape[1:])
+
+
+@BOTH
 def test_a_grey_picture_is_not_coloured(backend):
     pixels, masks = picture(channels=1)
     augmentation = augment.preset("heavy", backend, channels=1)

@@ -125,6 +125,14 @@ def test_a_spiral_is_one_component():
     assert len(regions.components(RLE.from_mask(mask), 4)) == len(flood(mask, 4)) == 1
 
 
+@pytest.mark.parametrize("um_per_pixel", [0.1, 0.3, 0.65, 0.7, 1.1])
+def test_a_component_of_exactly_the_size_in_micrometres_stays(um_per_pixel):
+    for pixels in range(1, 400):
+        rle = RLE.from_text(f"1 {pixels}", shape=(400, 1))
+        [area] = regions.areas(rle, um_per_pixel=um_per_pixel)
+        assert regions.drop_small(rle, area, um_per_pixel=um_per_pixel) == rle
+
+
 def test_areas_in_square_micrometres():
     rle = RLE.from_text("1 3 10 1", shape=(5, 2))
     assert regions.areas(rle, um_per_pixel=0.5).tolist() == [0.75, 0.25]
@@ -185,6 +193,12 @@ REFUSALS = {
     "um_per_pixel is 0: the side of a pixel, in µm, e.g. 0.5": (
         lambda: regions.drop_small(RECT, 1, um_per_pixel=0)
     ),
+    "um_per_pixel is -1: the side of a pixel, in µm, e.g. 0.5": (
+        lambda: regions.areas(RECT, um_per_pixel=-1)
+    ),
+    "min_distance is 2.5: it is a whole number, at least 1 pixel": (
+        lambda: regions.split_instances(RECT, 2.5)
+    ),
     "masks of shape (4, 6) and (6, 4) cannot be combined\n"
     "hint: crop, pad or resize one of them first": (
         lambda: regions.keep_seeded(RECT, RLE.empty((6, 4)))
@@ -195,7 +209,9 @@ REFUSALS = {
     "count is 1.5: it is a whole number of components, at least 1": (
         lambda: regions.keep_largest(RECT, 1.5)
     ),
-    "min_distance is 0: it is at least 1 pixel": lambda: regions.split_instances(RECT, 0),
+    "min_distance is 0: it is a whole number, at least 1 pixel": lambda: regions.split_instances(
+        RECT, 0
+    ),
 }
 
 

@@ -63,6 +63,13 @@ def test_a_pixel_is_inside_if_its_centre_is(polygon):
     assert np.array_equal(from_polygons([polygon], (17, 20)).to_mask(), expected)
 
 
+@given(st.lists(st.tuples(st.integers(0, 16), st.integers(0, 12)), min_size=3, max_size=6))
+def test_a_ring_may_be_open_or_closed(ring):
+    closed = from_polygons([[[*ring, ring[0]]]], (12, 16))
+    assert from_polygons([[ring]], (12, 16)) == closed
+    assert from_polygons([[[(0, 0), (10, 0), (0, 10)]]], (12, 12)).area == 55
+
+
 def test_strips_join_without_a_seam(monkeypatch):
     polygons = [[STAR], [[(x + 12, y + 3) for x, y in STAR]]]
     whole = from_polygons(polygons, (40, 30), "C")

@@ -282,14 +282,32 @@ CALLS = {
         "  - label 2: 2 pixels belong to label 1 already",
         "  - label 3: shape (6, 4), the first one has (4, 6)",
     ),
+    "labels that cannot be painted": (
+        lambda: paint_labels({0: RECT, 1.5: RECT, 2**31: RECT, 1: RECT}),
+        "3 of 4 masks do not fit",
+        "  - label 0: it is a whole number but 0, and of 32 bits",
+        "  - label 1.5: it is a whole number but 0, and of 32 bits",
+        "  - label 2147483648: it is a whole number but 0, and of 32 bits",
+    ),
     "polygons that are none": (
         lambda: from_polygons(
-            [{"type": "Point", "coordinates": [1, 2]}, [(0, 0), (1, 1)], [[(0, 0), (1, 1)]]], (4, 4)
+            [
+                {"type": "Point", "coordinates": [1, 2]},
+                [(0, 0), (1, 1)],
+                [[(0, 0), (1, 1)]],
+                {"type": "Polygon"},
+                {"type": "MultiPolygon", "coordinates": None},
+                {"type": "Feature", "geometry": None},
+            ],
+            (4, 4),
         ),
-        "3 of 3 polygons are wrong",
+        "6 of 6 polygons are wrong",
         "  - polygon 0: is a 'Point', not a Polygon",
         "  - polygon 1: a ring needs 3 or more (x, y), in a list of rings",
         "  - polygon 2: a ring needs 3 or more (x, y), in a list of rings",
+        "  - polygon 3: a ring needs 3 or more (x, y), in a list of rings",
+        "  - polygon 4: a ring needs 3 or more (x, y), in a list of rings",
+        "  - polygon 5: is a None, not a Polygon",
     ),
     "detect with too few shapes": (
         lambda: detect(["1 2", "1 2"], [(5, 5)]),

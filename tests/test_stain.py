@@ -51,6 +51,30 @@ def test_reinhard_gives_mean_and_spread_of_the_target():
     assert np.allclose(made.std, look.std, atol=1)
 
 
+@pytest.mark.parametrize("method", ["reinhard", "colour"])
+def test_greys_and_one_colour_make_no_noise(method):
+    """What does not vary in the source but for rounding gets no more of it."""
+    greys = np.repeat(np.arange(60, 200, dtype=np.uint8)[None, :, None], 3, 2).repeat(20, 0)
+    target = stain.fit(tissue(STAINS), method)
+    made = stain.match(stain.fit(greys, method), target)(greys)[0].astype(int)
+    assert np.abs(np.diff(made, axis=0)).max() <= 5
+    glass = np.full((20, 20, 3), 240, np.uint8)
+    made = stain.match(stain.fit(glass, "reinhard"), stain.fit(tissue(STAINS), "reinhard"))(greys)
+    assert np.abs(np.diff(made[0].astype(int), axis=0)).max() <= 5
+
+
+def test_tissue_may_be_0_and_1_and_has_the_picture_s_shape():
+    picture = tissue(STAINS)
+    some = np.zeros(picture.shape[:2], np.uint8)
+    some[:80] = 1
+    for method in stain.METHODS:
+        assert stain.fit(picture, method, some) == stain.fit(picture, method, some > 0)
+    with pytest.raises(
+        ValueError, match=r"^tissue is \(80, 80\) pixels and the picture \(150, 150\)$"
+    ):
+        stain.fit(picture, "reinhard", some[:80, :80])
+
+
 def test_colour_transfer_gives_mean_and_covariance_of_the_target():
     rng = np.random.default_rng(0)
     mix = np.array([[12, 4, 2], [0, 9, 3], [0, 0, 6]])

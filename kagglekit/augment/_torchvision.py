@@ -47,13 +47,16 @@ class _Transforms:
 
         largest = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1
         scaled = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32) / np.float32(largest)
+        if len(scaled) not in (1, 3):  # as that many grey pictures: it knows no other colours
+            scaled = scaled[:, None]
         image = tv_tensors.Image(torch.from_numpy(scaled))
         planes = tv_tensors.Mask(torch.from_numpy(np.ascontiguousarray(masks)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(rng.integers(1 << 63)))
             for transform in self._transforms:
                 image, planes = transform(image, planes)
-        values = image.numpy().transpose(1, 2, 0) * np.float32(largest)
+        values = image.numpy().reshape(scaled.shape[0], *image.shape[-2:])
+        values = values.transpose(1, 2, 0) * np.float32(largest)
         if pixels.dtype.kind == "u":
             values = np.rint(values).clip(0, largest)
         return values.astype(pixels.dtype), planes.numpy()

@@ -7,6 +7,7 @@ import numpy as np
 
 from kagglekit.errors import RLEError
 from kagglekit.regions._connect import Connectivity, connect
+from kagglekit.regions._measure import in_unit
 from kagglekit.rle import RLE
 from kagglekit.rle._arrays import cut_at_lines
 
@@ -34,7 +35,7 @@ def drop_small(
         '1 2'
     """
     parts = connect(rle, connectivity)
-    return parts.only(parts.areas() >= in_pixels(min_area, um_per_pixel))
+    return parts.only(in_unit(parts.areas(), um_per_pixel) >= checked(min_area))
 
 
 def keep_largest(rle: RLE, count: int = 1, connectivity: Connectivity = 8) -> RLE:
@@ -102,7 +103,7 @@ def fill_holes(
     parts = connect(~rle, 4)
     hole = np.ones(parts.count, bool)
     if max_area is not None:
-        hole = parts.areas() <= in_pixels(max_area, um_per_pixel)
+        hole = in_unit(parts.areas(), um_per_pixel) <= checked(max_area)
     last = rle.shape[0] * rle.shape[1] // parts.line - 1
     on = parts.starts // parts.line
     begin = parts.starts - on * parts.line
@@ -111,16 +112,12 @@ def fill_holes(
     return rle | parts.only(hole)
 
 
-def in_pixels(area: float, um_per_pixel: float | None) -> float:
-    """Return an area in pixels.
+def checked(area: float) -> float:
+    """Return an area.
 
     Raises:
-        RLEError: it is negative or no number, or the side of a pixel is not positive.
+        RLEError: it is negative or no number.
     """
     if not area >= 0:
         raise RLEError(f"area is {area!r}: it is 0 or more")
-    if um_per_pixel is None:
-        return area
-    if not um_per_pixel > 0:
-        raise RLEError(f"um_per_pixel is {um_per_pixel!r}: the side of a pixel, in µm, e.g. 0.5")
-    return area / um_per_pixel**2
+    return area

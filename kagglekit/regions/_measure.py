@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kagglekit.errors import RLEError
 from kagglekit.regions._connect import Connectivity, connect
 from kagglekit.rle import RLE
 from kagglekit.rle._arrays import Ints, to_toggles
@@ -46,14 +47,26 @@ def areas(
         Pixels, int64; or µm², float64, if `um_per_pixel` is given.
 
     Raises:
-        RLEError: another connectivity.
+        RLEError: another connectivity, or the side of a pixel is not positive.
 
     Example:
         >>> areas(RLE.from_text("1 2 6 1 9 1", shape=(3, 3)), connectivity=4)
         array([2, 2])
     """
-    sizes = connect(rle, connectivity).areas()
-    return sizes if um_per_pixel is None else sizes * np.float64(um_per_pixel**2)
+    return in_unit(connect(rle, connectivity).areas(), um_per_pixel)
+
+
+def in_unit(sizes: Ints, um_per_pixel: float | None) -> NDArray[np.int64] | NDArray[np.float64]:
+    """Return sizes in pixels as they are, or in µm² if the side of a pixel is given.
+
+    Raises:
+        RLEError: the side of a pixel is not positive.
+    """
+    if um_per_pixel is None:
+        return sizes
+    if not um_per_pixel > 0:
+        raise RLEError(f"um_per_pixel is {um_per_pixel!r}: the side of a pixel, in µm, e.g. 0.5")
+    return sizes * np.float64(um_per_pixel**2)
 
 
 def bboxes(rle: RLE, connectivity: Connectivity = 8) -> Ints:

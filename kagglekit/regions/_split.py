@@ -1,5 +1,8 @@
 """Cutting touching objects apart."""
 
+from numbers import Integral
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,14 +22,14 @@ def split_instances(rle: RLE, min_distance: int = 5) -> list[RLE]:
 
     Args:
         rle: the mask.
-        min_distance: peaks nearer than this, in pixels, are one object.
+        min_distance: a peak nearer than this, in pixels, to a higher one is part of its object.
 
     Returns:
         The objects, each of the mask's full shape: components by first pixel, parts of one
         component in no particular but always the same order.
 
     Raises:
-        RLEError: the distance is below 1.
+        RLEError: the distance is not a whole number of at least 1.
 
     Example:
         >>> import numpy as np
@@ -35,8 +38,9 @@ def split_instances(rle: RLE, min_distance: int = 5) -> list[RLE]:
         >>> [part.area for part in split_instances(RLE.from_mask(two))]
         [280, 280]
     """
-    if min_distance < 1:
-        raise RLEError(f"min_distance is {min_distance!r}: it is at least 1 pixel")
+    whole: Any = min_distance
+    if not isinstance(whole, Integral) or whole < 1:
+        raise RLEError(f"min_distance is {min_distance!r}: it is a whole number, at least 1 pixel")
     found = []
     for part in components(rle):
         box = part.bbox

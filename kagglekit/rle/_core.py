@@ -173,7 +173,7 @@ class RLE:
         return np.array_equal(self.starts, starts) and np.array_equal(self.lengths, lengths)
 
     def __hash__(self) -> int:
-        return hash((self.shape, self.area))
+        return hash((self.shape, self.area, self.bbox))  # the same in either order
 
     @property
     def _line(self) -> int:

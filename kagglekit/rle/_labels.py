@@ -1,6 +1,8 @@
 """Label images: many masks in one array of integers."""
 
 from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ from kagglekit.errors import RLEError
 from kagglekit.rle._arrays import Mask, Order, check_shape
 from kagglekit.rle._core import RLE, trusted
 from kagglekit.rle._encode import check_rows, scan
+
+_LABELS = np.iinfo(np.int32)
 
 
 def from_labels(labels: Mask, order: Order = "F") -> dict[int, RLE]:
@@ -55,7 +59,8 @@ def to_labels(masks: Mapping[int, RLE]) -> NDArray[np.int32]:
     """Paint masks into one label image, (height, width), int32, 0 where none is.
 
     Raises:
-        RLEError: there is no mask, shapes differ, or masks overlap; the message says which.
+        RLEError: there is no mask, a label cannot be one, shapes differ, or masks overlap; the
+            message says which.
 
     Example:
         >>> to_labels({3: RLE.from_text("2 2", shape=(2, 2))})
@@ -68,6 +73,9 @@ def to_labels(masks: Mapping[int, RLE]) -> NDArray[np.int32]:
     labels = np.zeros(shape, np.int32)
     problems = []
     for label, mask in masks.items():
+        if not _is_label(label):
+            problems.append(f"label {label!r}: it is a whole number but 0, and of 32 bits")
+            continue
         if mask.shape != shape:
             problems.append(f"label {label}: shape {mask.shape}, the first one has {shape}")
             continue
@@ -86,3 +94,9 @@ def to_labels(masks: Mapping[int, RLE]) -> NDArray[np.int32]:
     if problems:
         raise RLEError(f"{len(problems)} of {len(masks)} masks do not fit", problems=problems)
     return labels
+
+
+def _is_label(label: Any) -> bool:
+    if not isinstance(label, Integral):
+        return False
+    return int(label) != 0 and _LABELS.min <= int(label) <= _LABELS.max

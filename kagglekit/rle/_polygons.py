@@ -63,22 +63,34 @@ def _geometries(polygons: Sequence[Polygon]) -> list[dict[str, Any]]:
     for i, polygon in enumerate(polygons):
         geometry: Any = polygon
         if isinstance(geometry, Mapping):
-            geometry = geometry.get("geometry", geometry)
+            geometry = geometry.get("geometry", geometry) or {}  # null is a feature without a place
         else:
             geometry = {"type": "Polygon", "coordinates": polygon}
-        if geometry.get("type") not in ("Polygon", "MultiPolygon"):
-            problems.append(f"polygon {i}: is a {geometry.get('type')!r}, not a Polygon")
-        elif not _has_rings(geometry["coordinates"], geometry["type"] == "MultiPolygon"):
-            problems.append(f"polygon {i}: a ring needs 3 or more (x, y), in a list of rings")
+        kind = geometry.get("type")
+        if kind not in ("Polygon", "MultiPolygon"):
+            problems.append(f"polygon {i}: is a {kind!r}, not a Polygon")
+            continue
+        given = geometry.get("coordinates")
+        several = given if kind == "MultiPolygon" else [given]
+        if _has_rings(several):
+            closed = [[_closed(ring) for ring in rings] for rings in several]
+            found.append({"type": "MultiPolygon", "coordinates": closed})
         else:
-            found.append(dict(geometry))
+            problems.append(f"polygon {i}: a ring needs 3 or more (x, y), in a list of rings")
     if problems:
         raise RLEError(f"{len(problems)} of {len(polygons)} polygons are wrong", problems=problems)
     return found
 
 
-def _has_rings(coordinates: Any, several: bool) -> bool:
-    polygons = coordinates if several else [coordinates]
+def _closed(ring: Any) -> list[list[float]]:
+    """End a ring where it began: of fewer than four points rasterio makes nothing."""
+    points: list[list[float]] = np.asarray(ring, float).tolist()
+    while points[-1] != points[0] or len(points) < 4:
+        points.append(points[0])
+    return points
+
+
+def _has_rings(polygons: Any) -> bool:
     try:
         rings = [np.asarray(ring, float) for polygon in polygons for ring in polygon]
     except (TypeError, ValueError):  # numbers where lists should be, or ragged lists

@@ -9,7 +9,9 @@ import numpy.typing as npt
 
 from kagglekit.stain._density import Bytes, Floats, check_rgb
 
-_LEAST_SPREAD = 1e-3  # a picture of one colour has none, and dividing by it would make noise of it
+# Less than this, in units of L, a and b or in levels, is how numbers are rounded: dividing by it
+# would make a picture of noise of one of greys, or of one colour.
+_LEAST_SPREAD = 1.0
 
 
 @dataclass(frozen=True)
@@ -31,13 +33,17 @@ class ReinhardLook:
         """Fit to (n, 3) uint8 RGB."""
         lab = _to_lab(colours[None]).reshape(-1, 3).astype(np.float64)
         red, green, blue = lab.mean(axis=0).tolist()
-        spread = np.maximum(lab.std(axis=0), _LEAST_SPREAD).tolist()
+        spread = lab.std(axis=0).tolist()
         return cls((red, green, blue), (spread[0], spread[1], spread[2]))
 
     def convert(self, pixels: Bytes, target: Self) -> Bytes:
-        """Give pixels, (h, w, 3) uint8 of this look, the target's mean and spread."""
+        """Give pixels, (h, w, 3) uint8 of this look, the target's mean and spread.
+
+        What hardly varies here gets the mean only.
+        """
         check_rgb(pixels)
-        gain = np.array(target.std) / np.array(self.std)
+        varies = np.array(self.std) >= _LEAST_SPREAD
+        gain = np.where(varies, target.std, 1) / np.where(varies, self.std, 1)
         shift = np.array(target.mean) - gain * np.array(self.mean)
         lab = _to_lab(pixels) * gain.astype(np.float32) + shift.astype(np.float32)
         return _to_levels(255 * cv2.cvtColor(lab, cv2.COLOR_LAB2RGB))
@@ -63,13 +69,13 @@ class ColourLook:
     def fit(cls, colours: Bytes) -> Self:
         """Fit to (n, 3) uint8 RGB."""
         values = colours.astype(np.float64)
-        covariance = np.cov(values, rowvar=False, bias=True) + _LEAST_SPREAD * np.eye(3)
+        covariance = np.cov(values, rowvar=False, bias=True)
         return cls(tuple(values.mean(axis=0).tolist()), tuple(map(tuple, covariance.tolist())))
 
     def convert(self, pixels: Bytes, target: Self) -> Bytes:
         """Give pixels, (h, w, 3) uint8 of this look, the target's mean and covariance."""
         check_rgb(pixels)
-        root = _root(np.array(self.covariance))
+        root = _root(np.array(self.covariance), _LEAST_SPREAD**2)
         inverse = np.linalg.inv(root)
         turn = inverse @ _root(root @ np.array(target.covariance) @ root) @ inverse
         shift = np.array(target.mean) - np.array(self.mean) @ turn
@@ -87,8 +93,8 @@ def _to_levels(values: Floats) -> Bytes:
     return levels
 
 
-def _root(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the symmetric square root of a symmetric positive matrix."""
+def _root(matrix: npt.NDArray[np.float64], least: float = 0) -> npt.NDArray[np.float64]:
+    """Return the symmetric square root of a symmetric positive matrix, of eigenvalues >= least."""
     values, vectors = np.linalg.eigh(matrix)
-    root: npt.NDArray[np.float64] = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    root: npt.NDArray[np.float64] = (vectors * np.sqrt(np.maximum(values, least))) @ vectors.T
     return root

@@ -36,15 +36,16 @@ def fit(
         pixels: (h, w, 3) uint8, RGB.
         method: "reinhard" (mean and spread in CIELAB), "macenko" or "vahadane" (the colours of two
             stains), "colour" (mean and covariance of RGB).
-        tissue: (h, w), which pixels count, as `slides.tissue_mask` tells; by default all. For
-            "reinhard" and "colour" the share of empty glass would count as a colour of the tissue.
+        tissue: (h, w) bool, or 0 and 1: which pixels count, as `slides.tissue_mask` tells; by
+            default all. For "reinhard" and "colour" the share of empty glass would count as a
+            colour of the tissue.
 
     Returns:
         A look; `match` takes two of one method.
 
     Raises:
-        ValueError: there is no such method, the pixels are not 8-bit RGB, no pixel counts, or, for
-            the two that look for stains, hardly one is stained.
+        ValueError: there is no such method, the pixels are not 8-bit RGB, `tissue` has another
+            shape, no pixel counts, or, for the two that look for stains, hardly one is stained.
 
     Example:
         >>> picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
@@ -54,7 +55,9 @@ def fit(
     if method not in _FITS:
         raise ValueError(f"method={method!r} must be one of {', '.join(map(repr, METHODS))}")
     check_rgb(pixels)
-    colours = pixels.reshape(-1, 3) if tissue is None else pixels[tissue]
+    if tissue is not None and tissue.shape != pixels.shape[:2]:
+        raise ValueError(f"tissue is {tissue.shape} pixels and the picture {pixels.shape[:2]}")
+    colours = pixels.reshape(-1, 3) if tissue is None else pixels[tissue != 0]
     if not len(colours):
         raise ValueError("no pixel counts as tissue: nothing to fit to")
     step = -(-len(colours) // _MOST)
