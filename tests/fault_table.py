@@ -69,6 +69,8 @@ MISSING = (
     Fault("a wheel in no attached dataset", BEGIN, BEGIN + "import subprocess\nsubprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-index', '/kaggle/input/wheels/ttach.whl'], check=True)\n", THREW, "/kaggle/input/wheels/ttach.whl"),
     Fault("weights in no attached dataset", BEGIN, BEGIN + "open('/kaggle/input/my-weights/w.npy')\n", THREW, "/kaggle/input/my-weights/w.npy"),
     Fault("weights at home", BEGIN, BEGIN + "open('/home/me/work/w.npy')\n", THREW, "/home/me/work/w.npy"),
+    Fault("a file that only this machine has", BEGIN, BEGIN + f"open({__file__!r})\n", THREW, "fault_table.py"),
+    Fault("what the run before left in /tmp", BEGIN, BEGIN + "if os.environ.get('KAGGLE_IS_COMPETITION_RERUN'):\n    open('/tmp/w.npy')\nelse:\n    open('/tmp/w.npy', 'w').close()\n", THREW, "No such file or directory: '/tmp/w.npy'", HIDDEN),
     Fault("a secret that only the editor has", BEGIN, BEGIN + "key = os.environ['WANDB_API_KEY']\n", THREW, "KeyError: 'WANDB_API_KEY'"),
 )  # fmt: skip
 
@@ -96,7 +98,7 @@ DIALECT = (
     Fault("another competition's empty mask", TEXT, TEXT + "    text = '-'\n", SCORING_ERROR, "row 2, "),
     Fault("a run of no length as empty mask", TEXT, TEXT + "    text = '1 0'\n", SCORING_ERROR, "row 2, "),
     Fault("an odd count of numbers", TEXT, TEXT + "    text = text.rpartition(' ')[0]\n", SCORING_ERROR, "row 2, "),
-    Fault("probabilities instead of a mask", TEXT, "    text = encode(mask * 0.7)\n", WRONG_ORDER, "nothing is predicted in any image"),
+    Fault("probabilities instead of a mask", TEXT, "    text = encode(mask * 0.7)\n", WRONG_ORDER, "nothing is predicted in any image", HIDDEN),
     Fault("the mask of the image at half size", TEXT, "    text = encode(mask[::2, ::2])\n", WRONG_ORDER, "made 2 times smaller"),
     Fault("the mask of the image at twice its size", TEXT, "    text = encode(mask.repeat(2, 0).repeat(2, 1))\n", SCORING_ERROR, "row 2, "),
     Fault("the mask at the network's size", TEXT, "    y, x = (np.arange(64) * side // 64 for side in mask.shape)\n    text = encode(mask[y][:, x])\n", WRONG_ORDER, "of 64 × 64 pixels"),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,7 @@ from unittest.mock import ANY
 import pytest
 
 from kagglekit.rehearsal import rehearse, sandbox
+from kagglekit.rehearsal.inside.family import descendants
 from kagglekit.rehearsal.sandbox import Completed, Session
 
 RUNNER = Path(rehearse.__file__).parent / "inside" / "runner.py"
@@ -85,6 +87,43 @@ def test_nothing_outside_is_changed_by_the_mounts(session: Session) -> None:
     assert list((session.scratch / "root").iterdir()) == []
     # A second session in the same folders works as the first.
     assert shell(session, "ls /kaggle/working")[1] == ["x"]
+
+
+@pytest.mark.usefixtures("isolated")
+def test_of_the_machine_only_the_system_is_there(session: Session) -> None:
+    """No home, no other data; and what one run leaves in /tmp the next one does not find."""
+    for path in (Path(__file__), session.inputs["weights"]):
+        assert shell(session, f"ls '{path}' > /dev/null 2>&1 || echo none")[1] == ["none"], path
+    left = "ls /tmp/left /var/tmp/left > /dev/null 2>&1 || echo none; echo x > /tmp/left"
+    assert shell(session, left)[1] == ["none"]
+    assert shell(session, left)[1] == ["none"]
+    assert not Path("/tmp/left").exists()
+    assert not (session.scratch / "tmp").exists()
+    done, lines = python(session, "import kagglekit, numpy, tempfile; tempfile.mkdtemp()")
+    assert done.status == 0, lines
+
+
+@pytest.mark.usefixtures("isolated")
+def test_it_ends_when_who_started_it_is_killed(session: Session) -> None:
+    code = (
+        "import sys; from pathlib import Path; from kagglekit.rehearsal.sandbox import Session, run;"
+        f"session = Session({{}}, *map(Path, {[*map(str, (session.working, session.scratch, VENV))]}));"
+        "run(['bash', '-c', 'echo started; sleep 600 & wait'], session, lambda line: print(line, flush=True))"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as one:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "started\n"
+        [inside] = [pid for pid in descendants(one.pid) if b"started" in cmdline(pid)]
+        one.kill()
+    for _ in range(100):
+        if not Path(f"/proc/{inside}").exists():
+            break
+        time.sleep(0.1)
+    assert not Path(f"/proc/{inside}").exists()
+
+
+def cmdline(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 @pytest.mark.usefixtures("isolated")

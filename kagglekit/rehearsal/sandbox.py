@@ -1,9 +1,9 @@
 """Run a command as a Kaggle session would: no network, inputs read-only at /kaggle/input.
 
 Where the system allows user namespaces (most Linux machines; no root needed), the command gets its
-own root directory that looks like the machine's plus `/kaggle`, and its own, empty network. Where
-it does not, `KAGGLEKIT_INPUT` points at the inputs instead, and the network is refused inside
-Python only; `isolation` says which it is, and the report repeats it.
+own root directory with the machine's system folders, `/kaggle` and a `/tmp` of its own, and its
+own, empty network. Where it does not, `KAGGLEKIT_INPUT` points at the inputs instead, and the
+network is refused inside Python only; `isolation` says which it is, and the report repeats it.
 """
 
 import json
@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+import kagglekit
 from kagglekit.rehearsal import processes
 from kagglekit.rehearsal.cgroup import make_group
 from kagglekit.rehearsal.limits import NO_LIMITS, Limits, Usage
 from kagglekit.rehearsal.meter import Meter, Tick
+from kagglekit.rehearsal.replica import cache_root
 
 _ENTER = Path(__file__).parent / "inside" / "enter.py"
 _WATCH = Path(__file__).parent / "inside" / "watch"
-_WATCHED, _LOOKED_UP = "network.jsonl", "names.jsonl"  # in a session's scratch folder
+_WATCHED, _LOOKED_UP, _TMP = "network.jsonl", "names.jsonl", "tmp"  # in a session's scratch folder
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,9 @@ def isolation() -> str:
     if shutil.which("unshare") is None:
         return "this system has no `unshare`"
     with tempfile.TemporaryDirectory() as folder:
-        spec = {"root": f"{folder}/root", "mounts": [["/kaggle/input/x", folder, True]]}
-        spec |= {"names": f"{folder}/names", "cwd": "/kaggle"}
-        Path(folder, "root").mkdir()
-        command = [*_unshare(), json.dumps(spec), "true"]
+        scratch = Path(folder).resolve()
+        session = Session({"x": scratch}, scratch, scratch, Path(sys.prefix))
+        command = [*_unshare(), json.dumps(_spec(session, scratch)), "true"]
         done = subprocess.run(command, capture_output=True, text=True)
     return "" if done.returncode == 0 else f"namespaces are not allowed: {done.stderr.strip()}"
 
@@ -125,6 +126,7 @@ def run(
                 usage = meter.stop()
                 processes.kill([*left, *([process.pid] if process.poll() is None else [])])
     finally:
+        shutil.rmtree(scratch / _TMP, ignore_errors=True)
         if group:
             group.remove()
     return Completed(process.returncode, usage, _read_attempts(scratch))
@@ -132,15 +134,39 @@ def run(
 
 def _spec(session: Session, scratch: Path) -> dict[str, object]:
     """Return what `inside/enter.py` is told: the root folder, and what is shown where in it."""
-    root = scratch / "root"
+    root, tmp = scratch / "root", scratch / _TMP
     root.mkdir(exist_ok=True)
-    mounts = [
+    tmp.mkdir(exist_ok=True)
+    # On the disk: what lies in memory would count as the command's.
+    mounts = [[path, str(tmp), False] for path in ("/tmp", "/var/tmp")]
+    mounts += [[str(path), str(path), read_only] for path, read_only in _shown(session, scratch)]
+    mounts += [
         [f"/kaggle/input/{name}", str(path.resolve()), True]
         for name, path in session.inputs.items()
     ]
     mounts.append(["/kaggle/working", str(session.working.resolve()), False])
     names = str(scratch / _LOOKED_UP)
     return {"root": str(root), "mounts": mounts, "names": names, "cwd": "/kaggle/working"}
+
+
+def _shown(session: Session, scratch: Path) -> list[tuple[Path, bool]]:
+    """Return the folders that a command needs of this machine, and whether they are read-only."""
+    pythons = (session.python.absolute() / "bin" / "python", Path(sys.executable))
+    needed = [prefix for python in pythons for prefix in _prefixes(python)]
+    # Programs of a replica's copy begin with the path of the replica's own Python.
+    needed += [Path(kagglekit.__file__).parent, cache_root()]
+    shown = {path: True for path in needed if path.is_dir()}
+    shown |= dict.fromkeys((session.python.absolute(), session.working.resolve(), scratch), False)
+    return sorted(shown.items())  # what lies in another comes after it
+
+
+def _prefixes(python: Path) -> list[Path]:
+    """Return the environments that an interpreter's links lead through, to the one it is of."""
+    found = [python.parent.parent]
+    while python.is_symlink():
+        python = python.parent / python.readlink()
+        found.append(python.parent.parent)
+    return [*found, python.resolve().parent.parent]
 
 
 def _unshare() -> list[str]:

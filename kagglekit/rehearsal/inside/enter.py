@@ -2,19 +2,23 @@
 
 Started as `unshare --user --map-root-user --mount --net python enter.py SPEC COMMAND...`. SPEC is
 JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder outside, read-only]
-each), `names` (where to note the names that are looked up) and `cwd`. The new root shows everything
-the machine's own shows, plus `/kaggle`; nothing outside the namespaces changes, and all of it is
-gone when the command ends.
+each), `names` (where to note the names that are looked up) and `cwd`. The new root shows the
+machine's system folders and what is in `mounts`, and nothing else: no home, no other data, no
+`/tmp`. Nothing outside the namespaces changes, and all of it is gone when the command ends.
 """
 
+import ctypes
 import fcntl
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 from pathlib import Path
+
+_SYSTEM = ("bin", "dev", "etc", "gnu", "nix", "opt", "proc", "run", "sbin", "sys", "usr", "var")
 
 
 def _mount(*arguments: str) -> None:
@@ -26,16 +30,13 @@ def build_root(root: Path, mounts: list[list]) -> None:  # type: ignore[type-arg
     _mount("-t", "tmpfs", "tmpfs", str(root))
     for entry in Path("/").iterdir():
         inside = root / entry.name
-        if entry.name == "kaggle":
+        if entry.name not in _SYSTEM and not entry.name.startswith("lib"):
             continue
         if entry.is_symlink():
             inside.symlink_to(entry.readlink())
-        elif entry.is_dir():
+        else:
             inside.mkdir()
             _mount("--rbind", str(entry), str(inside))
-        else:
-            inside.touch()
-            _mount("--bind", str(entry), str(inside))
     inputs = root / "kaggle" / "input"
     inputs.mkdir(parents=True)
     _mount("-t", "tmpfs", "tmpfs", str(inputs))
@@ -46,6 +47,12 @@ def build_root(root: Path, mounts: list[list]) -> None:  # type: ignore[type-arg
         if read_only:
             _mount("-o", "remount,bind,ro", str(inside))
     _mount("-o", "remount,ro", str(inputs))
+
+
+def end_with_parent() -> None:
+    """Have the system kill this process, and what it becomes, when its parent is killed."""
+    set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def raise_loopback() -> None:
@@ -63,6 +70,7 @@ def main() -> None:
 
     spec = json.loads(sys.argv[1])
     root, names = Path(spec["root"]), Path(spec["names"])
+    end_with_parent()
     raise_loopback()
     build_root(root, spec["mounts"])
     os.chroot(root)
