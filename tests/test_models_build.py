@@ -170,6 +170,11 @@ def test_torchvisions_auxiliary_output():
         ),
         (recipe_of("Unet", "qqq"), "encoder_name='qqq' is no encoder of smp"),
         (
+            recipe_of("Unet", "resnet18", activation="sigmoid"),
+            "activation='sigmoid': networks answer logits here, and what predicts or computes a loss "
+            "takes their sigmoid; leave it out",
+        ),
+        (
             recipe_of("DeepLabV3Plus", "tu-coat_lite_tiny"),
             "DeepLabV3Plus dilates its encoder, which 'tu-coat_lite_tiny' cannot do: take a "
             'convolutional encoder, or "smp.UPerNet"',

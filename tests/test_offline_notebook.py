@@ -1,7 +1,9 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from kagglekit.errors import RequirementsError
 from kagglekit.offline import notebook
@@ -24,6 +26,36 @@ def test_imports_and_what_brings_them(tmp_path: Path) -> None:
         "ttach": "ttach",
         "zarr": "zarr",
     }
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "files = !ls /kaggle/input\nimport ttach",
+        "d['x'] = !ls\nimport ttach",
+        "import ttach\ndf?",
+        "?df\nimport ttach",
+        "import ttach\nttach.Compose??",
+        "import ttach\n!pip install a \\\n  b",
+        "import ttach\ntook = %timeit -o 1",
+        "%%time\nimport ttach",
+        "if True:\n    !ls\n    import ttach",
+        "rest = 5 % 3\nimport ttach\n%matplotlib inline",
+    ],
+)
+def test_what_ipython_knows_beside_python_hides_no_import(cell: str) -> None:
+    assert notebook.imports(cell) == {"ttach"}
+
+
+def test_modules_that_it_writes_are_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "a.py"
+    path.write_text("\ufeffimport ttach\n", encoding="utf-8")  # as Windows writes it
+    assert notebook.distributions(path) == {"ttach": "ttach"}
+    cells = ["%%writefile helper.py\nimport ttach", "%%writefile -a src/more.py\nX = 1",
+             "import helper, more"]  # fmt: skip
+    path = tmp_path / "a.ipynb"
+    nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in cells]), path)
+    assert notebook.distributions(path) == {"ttach": "ttach"}
 
 
 def test_a_notebook_that_is_not_there(tmp_path: Path) -> None:

@@ -19,6 +19,12 @@ def test_lines_of_a_file(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_as_windows_writes_it(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.in"
+    file.write_bytes(b"\xef\xbb\xbfrasterio\r\nmonai\r\n")
+    assert [str(line) for line in requirements.read(file)] == ["rasterio", "monai"]
+
+
 def test_every_bad_line_is_named(tmp_path: Path) -> None:
     file = tmp_path / "requirements.in"
     file.write_text("good\n-r other.txt\nbad >> 1\nmine @ https://example.invalid/mine.whl\n")

@@ -5,14 +5,18 @@ import json
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 
 import cv2
+import numpy as np
 import pytest
 import torch
 
-from kagglekit import submission
+from kagglekit import submission, train
 from kagglekit.competitions.data import Data
 from kagglekit.errors import CheckpointError
+from kagglekit.losses import bce_dice_loss, tversky_loss
+from kagglekit.models import Recipe, build
 from kagglekit.submission import score_masks
 from kagglekit.train import Settings, Validation, _fit
 from kagglekit.train._clock import Clock
@@ -291,6 +295,45 @@ def test_other_settings_are_refused(tmp_path):
     )
 
 
+def test_another_network_or_loss_is_refused(tmp_path):
+    loss = partial(tversky_loss, alpha=0.3)
+    settings = replace(SETTINGS, epochs=1, loss=loss)
+    fit(tmp_path / "run", settings)
+    dataset, sampler, valid = parts(tmp_path / "images")
+    other = replace(settings, loss=partial(tversky_loss, alpha=0.9))
+    recipe = Recipe("unet", {"width": 3, "depth": 2}, window=64, stride=4)
+    with pytest.raises(CheckpointError) as raised:
+        train.fit(build(recipe), dataset, sampler, tmp_path / "run", other, valid)
+    told = str(raised.value)
+    assert (
+        "  - loss: 'tversky_loss(alpha=0.3)' when it began, 'tversky_loss(alpha=0.9)' now\n" in told
+    )
+    assert "  - recipe.window: 32 when it began, 64 now\n" in told
+    assert "  - recipe.options: " in told
+
+
+def test_a_state_that_is_no_number_is_not_kept(tmp_path):
+    """A later call, with what helps, goes on from the one before."""
+    seen = []
+
+    def wavering(logits, target):
+        seen.append(len(seen))
+        return bce_dice_loss(logits, target) * (torch.nan if len(seen) == wrong else 1)
+
+    wrong = -1
+    settings = replace(SETTINGS, epochs=1, loss=wavering)
+    fit(tmp_path / "one", settings)
+    each, settings = len(seen), replace(settings, epochs=3)
+    wrong = len(seen) + each + 2  # in the second epoch
+    with pytest.raises(FloatingPointError):
+        fit(tmp_path / "run", replace(settings, save_minutes=0))
+    wrong = -1
+    result = fit(tmp_path / "run", settings)
+    assert result.is_finished
+    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    assert np.isfinite([row["loss"] for row in result.history]).all()
+
+
 def test_a_loss_that_is_no_number(tmp_path):
     def nothing(logits, target):
         return logits.mean() * torch.nan
@@ -298,8 +341,8 @@ def test_a_loss_that_is_no_number(tmp_path):
     with pytest.raises(FloatingPointError) as raised:
         fit(tmp_path / "run", replace(SETTINGS, loss=nothing))
     assert str(raised.value) == (
-        "the loss of epoch 1 is nan: take a lower lr than 0.003, clip gradients, "
-        "or precision='bf16' or 'no'"
+        "the loss of epoch 1 is nan: with precision='bf16' or 'no' the same call goes on from before; "
+        "or clip gradients, or take a lower lr than 0.003, in a new folder"
     )
 
 

@@ -115,6 +115,22 @@ def test_an_image_with_nothing_in_it_is_sure():
     assert labels.truth["a"][0].area == labels.doubt["a"].area == 0
 
 
+def test_what_lies_in_a_folder_is_not_lost(tmp_path):
+    comp, data, truth = unlabelled(tmp_path, size=(120, 150))
+    maps = {image: prob_of(masks[0].to_mask().astype(bool)) for image, masks in truth.items()}
+    labels = tune.pseudo_labels(Made(maps), comp)
+    before = {path: path.read_bytes() for path in data.root.rglob("*") if path.is_file()}
+    with pytest.raises(DataError) as raised:
+        labels.write(comp, data.test_images(), data.root)
+    assert str(raised.value) == (
+        f"`{data.root}` has other things in it, which would be lost\nhint: name a new folder"
+    )
+    assert {path: path.read_bytes() for path in data.root.rglob("*") if path.is_file()} == before
+    with pytest.raises(DataError, match="^`images` has no file of 3 of them, e.g. `"):
+        labels.write(comp, {}, tmp_path / "pseudo")
+    assert not (tmp_path / "pseudo").exists()
+
+
 def test_refusals(tmp_path):
     comp = competitions.load(KIDNEY)
     with pytest.raises(ValueError) as raised:

@@ -1,6 +1,7 @@
 """How to build a network and how to feed it."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral
@@ -29,7 +30,8 @@ class Recipe:
         scale: image pixels per model pixel, an integer (2 = half resolution).
         window: side of a tile in model pixels, a multiple of `stride`.
         stride: total stride of the network in model pixels; windows are laid on it.
-        threshold: probability above which a pixel is foreground, one for all planes or one each.
+        threshold: probability above which a pixel is foreground, in [0, 1], one for all planes or
+            one each.
         cuts: what else `tune.search` found out about making masks, by group of images; "" for all.
     """
 
@@ -59,13 +61,23 @@ class Recipe:
                     f"{name}={getattr(self, name)} must hold one number, or one for each of the "
                     f"{self.in_channels} channels"
                 )
-        if min(self.std) <= 0:
-            raise ValueError(f"std={self.std} must be above 0")
+        if not all(map(math.isfinite, self.mean)):
+            raise ValueError(f"mean={self.mean} must be finite")
+        if not all(0 < std < math.inf for std in self.std):
+            raise ValueError(f"std={self.std} must be above 0, and finite")
+        if not 0 < self.max_value < math.inf:
+            raise ValueError(f"max_value={self.max_value} must be above 0, and finite")
+        if self.window % self.stride:
+            raise ValueError(
+                f"window={self.window} must be a multiple of the network's stride, {self.stride}"
+            )
         if len(self.thresholds) != self.classes:
             raise ValueError(
                 f"threshold={self.threshold} must be one number, or one for each of "
                 f"{self.classes} planes"
             )
+        if not all(isinstance(each, (int, float)) and 0 <= each <= 1 for each in self.thresholds):
+            raise ValueError(f"threshold={self.threshold} must be in [0, 1], as probabilities are")
         names = self.class_names
         if names and (len(names) != self.classes or len(set(names)) != len(names)):
             raise ValueError(

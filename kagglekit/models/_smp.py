@@ -35,6 +35,11 @@ def smp_network(recipe: Recipe) -> nn.Module:
     # What smp does not know itself it hands to timm's encoders, and of others it takes no notice.
     if not str(options.get("encoder_name", "")).startswith("tu-"):
         check_options(options, architecture.__init__, _OURS)
+    if options.get("activation") is not None:
+        raise ValueError(
+            f"activation={options['activation']!r}: networks answer logits here, and what predicts "
+            "or computes a loss takes their sigmoid; leave it out"
+        )
     aspp, deep = options.pop("aspp", False), options.pop("deep_supervision", False)
     # smp takes False for a request to download.
     options["encoder_weights"] = options.get("encoder_weights") or None

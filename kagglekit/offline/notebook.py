@@ -20,7 +20,14 @@ DISTRIBUTIONS = {
     "pyzmq",
 }  # fmt: skip
 _NOT_FROM_AN_INDEX = frozenset({"google", "kaggle_secrets", "kaggle_datasets", "kaggle_evaluation"})
-_MAGIC = re.compile(r"^([ \t]*)(?=[!%])", re.MULTILINE)
+# What IPython knows beside Python, each with what parses in its place: `!ls` and `%time x`, with
+# the lines that a backslash adds; `files = !ls`; `df?` and `?df`.
+_IPYTHON = (
+    (re.compile(r"^([ \t]*)[!%](?:.*\\\n)*.*$", re.MULTILINE), r"\1pass"),
+    (re.compile(r"^([ \t]*[\w.,\[\]'\" ]+=[ \t]*)[!%](?:.*\\\n)*.*$", re.MULTILINE), r"\1None"),
+    (re.compile(r"^([ \t]*)(?:\?{1,2}[\w.]+|[\w.]+\?{1,2})[ \t]*$", re.MULTILINE), r"\1pass"),
+)
+_WRITTEN = re.compile(r"^%%writefile\s+(?:-a\s+)?(?:\S*/)?(\w+)\.py\s*$", re.MULTILINE)
 
 
 def cells(notebook: Path) -> list[str]:
@@ -30,7 +37,7 @@ def cells(notebook: Path) -> list[str]:
         RequirementsError: it is not a notebook.
     """
     try:
-        text = notebook.read_text(encoding="utf-8")
+        text = notebook.read_text(encoding="utf-8-sig")
         if notebook.suffix == ".py":
             return [text]
         found = json.loads(text)["cells"]
@@ -49,7 +56,10 @@ def imports(code: str) -> set[str]:
         >>> sorted(imports("!ls\nimport numpy as np\nfrom skimage.io import imread"))
         ['numpy', 'skimage']
     """
-    for attempt in (code, _MAGIC.sub(r"\1pass # ", code)):
+    plain = code
+    for words, instead in _IPYTHON:
+        plain = words.sub(instead, plain)
+    for attempt in (code, plain):
         with suppress(SyntaxError):
             tree = ast.parse(attempt)
             break
@@ -67,17 +77,20 @@ def imports(code: str) -> set[str]:
 def distributions(notebook: Path) -> dict[str, str]:
     """Return the distributions that a notebook needs, each with the name it imports.
 
-    Of the standard library, of Kaggle's own modules and of modules that lie beside the notebook
-    there is nothing to fetch. A name that stands in no table is taken to be the distribution's.
+    Of the standard library, of Kaggle's own modules and of modules that lie beside the notebook, or
+    that it writes itself, there is nothing to fetch. A name that stands in no table is taken to be
+    the distribution's.
 
     Raises:
         RequirementsError: it is not a notebook, or cannot be read.
     """
     try:
-        names = set().union(*map(imports, cells(notebook)))
+        code = cells(notebook)
     except OSError as error:
         raise RequirementsError(f"the notebook `{notebook}` cannot be read: {error}") from error
-    beside = {path.stem for path in notebook.parent.glob("*.py")}
+    names = set().union(*map(imports, code))
+    beside = {name for cell in code for name in _WRITTEN.findall(cell)}
+    beside |= {path.stem for path in notebook.parent.glob("*.py")}
     beside |= {path.parent.name for path in notebook.parent.glob("*/__init__.py")}
     names -= sys.stdlib_module_names | _NOT_FROM_AN_INDEX | beside
     return {DISTRIBUTIONS.get(name, name): name for name in sorted(names)}

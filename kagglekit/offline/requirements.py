@@ -104,6 +104,6 @@ def refuse_unseen_extras(wanted: Sequence[Requirement], image: KaggleImage) -> N
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RequirementsError(f"the requirements `{path}` cannot be read: {error}") from error

@@ -26,6 +26,11 @@ from kagglekit.train._validation import Validation
 from kagglekit.train._workers import fitting_workers
 
 _GO, _SAVE, _STOP = 0, 1, 2
+# What a network is, and how it sees a tile; of a recipe the rest is how masks are made.
+_SEEN = (
+    "architecture", "options", "in_channels", "classes", "mean", "std", "max_value", "scale",
+    "window", "stride",
+)  # fmt: skip
 _SHOWN = 4  # tiles in the picture of the batch
 
 
@@ -104,6 +109,7 @@ class _Loop:
         validation: Validation | None,
     ) -> None:
         self.run, self.sampler, self.settings = run, sampler, settings
+        model = run.model
         self.validation = validation
         self.state, self.best = folder / "state.pt", folder / "best.safetensors"
         sampler.set_epoch(0)
@@ -113,6 +119,7 @@ class _Loop:
             "seed": sampler.seed,
             "tiles in an epoch": self.length,
             "devices": run.world,
+            **{f"recipe.{name}": getattr(model.recipe, name) for name in _SEEN},
         }
         self.batches = Batches()
         workers = fitting_workers(dataset, settings)
@@ -229,12 +236,7 @@ class _Loop:
 
     def _row(self) -> dict[str, float]:
         run, place = self.run, self.run.place
-        loss, tiles, both, total = run.accelerator.reduce(run.sums, "sum").tolist()
-        if not math.isfinite(loss):  # a network that learned nothing cannot be validated
-            raise FloatingPointError(
-                f"the loss of epoch {place.epoch + 1} is {loss / tiles}: take a lower lr than "
-                f"{self.settings.lr:g}, clip gradients, or precision='bf16' or 'no'"
-            )
+        loss, tiles, both, total = self._sums()
         seconds = self.before + self.clock.seconds
         row = {
             "epoch": place.epoch + 1,
@@ -250,7 +252,23 @@ class _Loop:
             row["score"], row["valid_dice"] = agree((score.value if score else 0.0, mean))
         return row | {"seconds": round(seconds, 1)}
 
+    def _sums(self) -> list[float]:
+        """Return this epoch's sums over all devices, as `Run.sums`.
+
+        Raises:
+            FloatingPointError: the loss is no number.
+        """
+        loss, tiles, both, total = self.run.accelerator.reduce(self.run.sums, "sum").tolist()
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"the loss of epoch {self.run.place.epoch + 1} is {loss / tiles}: with "
+                "precision='bf16' or 'no' the same call goes on from before; or clip gradients, or "
+                f"take a lower lr than {self.settings.lr:g}, in a new folder"
+            )
+        return [loss, tiles, both, total]
+
     def _save(self) -> None:
+        self._sums()  # a state without numbers could never be gone on from
         self.run.place.seconds = self.before + self.clock.seconds
         self.run.save(self.state, self.shaping)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any
 
 import torch
@@ -114,4 +115,13 @@ class Settings:
     def shaping(self) -> dict[str, Any]:
         """Return the settings that a training cannot change when it goes on, as plain values."""
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _FREE}
-        return found | {"loss": getattr(self.loss, "__name__", type(self.loss).__name__)}
+        return found | {"loss": _name(self.loss)}
+
+
+def _name(loss: Any) -> str:
+    """Tell one loss from another, as far as a name can: two lambdas have the same."""
+    if isinstance(loss, partial):
+        given = [repr(each) for each in loss.args]
+        given += [f"{key}={value!r}" for key, value in sorted(loss.keywords.items())]
+        return f"{_name(loss.func)}({', '.join(given)})"
+    return str(getattr(loss, "__name__", type(loss).__name__))

@@ -18,6 +18,8 @@ from kagglekit.tune._cut import Cut, cut_planes
 from kagglekit.tune._measure import Finish, finished
 from kagglekit.tune._store import Prob, Store
 
+_MARK = ".pseudo-labels"  # a folder with this file in it is ours to write to
+
 
 @dataclass(frozen=True)
 class PseudoLabels:
@@ -40,13 +42,14 @@ class PseudoLabels:
         Args:
             comp: the competition.
             images: the files, by id; those that are kept are linked to.
-            folder: where to; made if needed.
+            folder: where to: a new or empty one, or one that this has written before.
 
         Returns:
             The folder: `train_images`, `truth` and `tiles.planes` serve as for the real one.
 
         Raises:
-            DataError: nothing is kept, or the competition has no table of train masks.
+            DataError: nothing is kept, an image's file is not told, the folder has other things in
+                it, or the competition has no table of train masks.
             SubmissionError: masks do not fit the rules.
         """
         root, labels, rules = Path(folder), comp.train_table, comp.submission
@@ -60,6 +63,17 @@ class PseudoLabels:
                 f"none of {len(self.left_out)} images is kept: nothing to write",
                 hint="raise `most`, or move `sure` together",
             )
+        missing = [image for image in self.truth if image not in images]
+        if missing:
+            raise DataError(f"`images` has no file of {len(missing)} of them, e.g. `{missing[0]}`")
+        mark = root / _MARK
+        if root.is_dir() and any(root.iterdir()) and not mark.exists():
+            raise DataError(
+                f"`{root}` has other things in it, which would be lost",
+                hint="name a new folder",
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        mark.touch()
         rows = []
         for image, masks in self.truth.items():
             path = root / template.fill(comp.tree.train_images, **_fields(comp, image, images))
