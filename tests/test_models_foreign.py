@@ -36,10 +36,11 @@ def wrapped(weights):
     [
         lambda w: w,
         wrapped,
+        lambda w: {"state_dict": {f"model.{k}": v for k, v in w.items()}, "epoch": 3},
         lambda w: {"epoch": 3, "best": 0.9, "model": wrapped(w), "optimizer": {"state": {}}},
         lambda w: {k: v.half() for k, v in w.items()},
     ],
-    ids=["bare", "of a wrapper", "beside other things", "in half precision"],
+    ids=["bare", "of a wrapper", "of a class", "beside other things", "in half precision"],
 )
 @pytest.mark.parametrize("as_zip", [True, False])
 def test_state_dicts_as_people_write_them(tmp_path, weights, content, as_zip):

@@ -38,6 +38,16 @@ def test_letters_of_a_prefix_are_not_a_prefix():
     assert set(without_prefixes({"module.model.0": None, "module.led": None})) == {"model.0", "led"}
 
 
+def test_the_attribute_of_a_class_goes_only_if_nothing_else_differs(tmp_path):
+    net = nn.Linear(2, 3)
+    weights = net.state_dict()
+    kept = {f"model.{key}": value + 1 for key, value in weights.items()}
+    load_strictly(net, kept, tmp_path)
+    assert torch.equal(net.weight, kept["model.weight"])
+    with pytest.raises(CheckpointError, match=r"not in the network: loss\.weight"):
+        load_strictly(net, kept | {"loss.weight": torch.ones(1)}, tmp_path)
+
+
 def test_a_prefix_that_not_all_have_stays():
     mixed = {"module.a": None, "b": None}
     assert without_prefixes(mixed, {"a": None, "b": None}) == mixed

@@ -32,7 +32,8 @@ def load_foreign(path: str | os.PathLike[str], recipe: Recipe, key: str | None =
     """Load weights of a file that kagglekit did not write: a `.pth`, or a bare safetensors file.
 
     Only numbers are read; a file that asks for anything else is refused. Prefixes that wrappers
-    leave (`module.`, `_orig_mod.`) are removed. To have a checkpoint of your own from then on:
+    leave (`module.`, `_orig_mod.`), and the name of the attribute that a Lightning module keeps its
+    network in, are removed. To have a checkpoint of your own from then on:
     `models.save(models.load_foreign("best.pth", recipe), "best.safetensors")`.
 
     Args:

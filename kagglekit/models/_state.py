@@ -47,6 +47,19 @@ def _wrappers(names: Collection[str]) -> str:
     return chain
 
 
+def _of_attribute(weights: Weights, wanted: Weights) -> Weights:
+    """Return weights without the name of the attribute that a class kept the network in.
+
+    As Lightning's modules do, `model.` mostly; only if nothing else differs.
+    """
+    first = next(iter(wanted), "")
+    for prefix in (key.removesuffix(first) for key in weights if key.endswith(f".{first}")):
+        bare = {name.removeprefix(prefix): value for name, value in weights.items()}
+        if bare.keys() == wanted.keys():
+            return bare
+    return weights
+
+
 def first_names(weights: Weights) -> dict[str, str]:
     """Return for each name the first one of the same tensor: layers may share their weights."""
     firsts: dict[object, str] = {}
@@ -65,7 +78,7 @@ def load_strictly(net: nn.Module, weights: Weights, path: Path) -> None:
             listed, up to 20 of each kind.
     """
     wanted = net.state_dict()
-    weights = without_prefixes(weights, wanted)
+    weights = _of_attribute(without_prefixes(weights, wanted), wanted)
     found = {key: weights[first] for key, first in first_names(wanted).items() if first in weights}
     found |= weights
     missing = [f"missing: {key}" for key in sorted(wanted.keys() - found.keys())]
