@@ -104,6 +104,27 @@ def test_of_the_machine_only_the_system_is_there(session: Session) -> None:
 
 
 @pytest.mark.usefixtures("isolated")
+def test_home_is_where_it_is_on_kaggle(session: Session) -> None:
+    code = "mkdir -p /root/.cache/torch && echo x > /root/.cache/torch/w.pth && cat ~/.cache/torch/w.pth"
+    assert shell(session, code)[1] == ["x"]
+    assert (session.scratch / "home" / ".cache" / "torch" / "w.pth").exists()
+    assert not Path("/root/.cache/torch/w.pth").exists()
+
+
+@pytest.mark.usefixtures("isolated")
+def test_what_links_in_an_input_lead_to_is_there(session: Session, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep" / "w.pth").write_text("weights")
+    (tmp_path / "elsewhere" / "hidden").write_text("")
+    tree = session.inputs["weights"]
+    (tree / "w.pth").symlink_to(tmp_path / "elsewhere" / "deep" / "w.pth")
+    (tree / "deep").symlink_to(tmp_path / "elsewhere" / "deep")
+    (tree / "gone").symlink_to(tmp_path / "gone")
+    code = f"cd /kaggle/input/weights; cat w.pth deep/w.pth; echo; ls {tmp_path}/elsewhere"
+    assert shell(session, code)[1] == ["weightsweights", "deep"]
+
+
+@pytest.mark.usefixtures("isolated")
 def test_it_ends_when_who_started_it_is_killed(session: Session) -> None:
     code = (
         "import sys; from pathlib import Path; from kagglekit.rehearsal.sandbox import Session, run;"
@@ -248,8 +269,8 @@ def test_nothing_of_the_host_s_environment_gets_in(
     assert seen["LANG"] == "C.UTF-8"
     assert seen["KAGGLE_KERNEL_RUN_TYPE"] == "Batch"
     assert seen["PATH"].split(":")[0] == str(VENV / "bin")
-    assert seen["HOME"] == str(session.scratch / "home")
-    assert list(Path(seen["HOME"]).iterdir()) == []
+    assert seen["HOME"] == (str(session.scratch / "home") if sandbox.isolation() else "/root")
+    assert not any(path.is_file() for path in (session.scratch / "home").rglob("*"))
     allowed = {
         *{"KAGGLEKIT_MINUTES", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "CUDA_VISIBLE_DEVICES"},
         *{"NVIDIA_VISIBLE_DEVICES", "PATH", "HOME", "KAGGLE_KERNEL_RUN_TYPE", "PYTHONPATH"},

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from kagglekit.rehearsal.replica import cache_root
 
 _ENTER = Path(__file__).parent / "inside" / "enter.py"
 _WATCH = Path(__file__).parent / "inside" / "watch"
+_HOME = "/root"  # on Kaggle; code copies weights to /root/.cache/torch
 _WATCHED, _LOOKED_UP, _TMP = "network.jsonl", "names.jsonl", "tmp"  # in a session's scratch folder
 
 
@@ -105,6 +106,7 @@ def run(
     environment = _environment(session, home, scratch / _WATCHED)
     if isolation() == "":
         command = [*_unshare(), json.dumps(_spec(session, scratch)), *command]
+        environment["HOME"] = _HOME
     else:
         environment |= _stand_ins(session)
     group = make_group(limits.memory) if math.isfinite(limits.memory) else None
@@ -135,15 +137,18 @@ def run(
 def _spec(session: Session, scratch: Path) -> dict[str, object]:
     """Return what `inside/enter.py` is told: the root folder, and what is shown where in it."""
     root, tmp = scratch / "root", scratch / _TMP
-    root.mkdir(exist_ok=True)
-    tmp.mkdir(exist_ok=True)
+    for folder in (root, tmp, scratch / "home"):
+        folder.mkdir(exist_ok=True)
     # On the disk: what lies in memory would count as the command's.
-    mounts = [[path, str(tmp), False] for path in ("/tmp", "/var/tmp")]
+    mounts: list[list[object]] = [[path, str(tmp), False] for path in ("/tmp", "/var/tmp")]
+    mounts.append([_HOME, str(scratch / "home"), False])
     mounts += [[str(path), str(path), read_only] for path, read_only in _shown(session, scratch)]
     mounts += [
         [f"/kaggle/input/{name}", str(path.resolve()), True]
         for name, path in session.inputs.items()
     ]
+    # An upload follows links, so what they lead to is there on Kaggle.
+    mounts += _links(session.inputs.values())
     mounts.append(["/kaggle/working", str(session.working.resolve()), False])
     names = str(scratch / _LOOKED_UP)
     return {"root": str(root), "mounts": mounts, "names": names, "cwd": "/kaggle/working"}
@@ -158,6 +163,15 @@ def _shown(session: Session, scratch: Path) -> list[tuple[Path, bool]]:
     shown = {path: True for path in needed if path.is_dir()}
     shown |= dict.fromkeys((session.python.absolute(), session.working.resolve(), scratch), False)
     return sorted(shown.items())  # what lies in another comes after it
+
+
+def _links(folders: Iterable[Path]) -> list[list[object]]:
+    """Return what absolute links in folders lead to, as mounts where they look for it."""
+    paths = (path for folder in folders for path in folder.rglob("*"))
+    links = [path for path in paths if path.is_symlink() and path.exists()]
+    targets = {link.readlink(): link.resolve() for link in links if link.readlink().is_absolute()}
+    # What lies in another comes after it.
+    return [[str(path), str(target), True] for path, target in sorted(targets.items())]
 
 
 def _prefixes(python: Path) -> list[Path]:

@@ -1,9 +1,9 @@
 """First program inside the sandbox's namespaces: build its root directory, then become the command.
 
 Started as `unshare --user --map-root-user --mount --net python enter.py SPEC COMMAND...`. SPEC is
-JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder outside, read-only]
-each), `names` (where to note the names that are looked up) and `cwd`. The new root shows the
-machine's system folders and what is in `mounts`, and nothing else: no home, no other data, no
+JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder or file outside,
+read-only] each), `names` (where to note the names that are looked up) and `cwd`. The new root shows
+the machine's system folders and what is in `mounts`, and nothing else: no home, no other data, no
 `/tmp`. Nothing outside the namespaces changes, and all of it is gone when the command ends.
 """
 
@@ -42,7 +42,11 @@ def build_root(root: Path, mounts: list[list]) -> None:  # type: ignore[type-arg
     _mount("-t", "tmpfs", "tmpfs", str(inputs))
     for path, folder, read_only in mounts:
         inside = root / path.lstrip("/")
-        inside.mkdir(parents=True, exist_ok=True)
+        if Path(folder).is_dir():
+            inside.mkdir(parents=True, exist_ok=True)
+        elif not inside.exists():  # a file, in no folder that was shown before
+            inside.parent.mkdir(parents=True, exist_ok=True)
+            inside.touch()
         _mount("--bind", folder, str(inside))
         if read_only:
             _mount("-o", "remount,bind,ro", str(inside))
