@@ -27,7 +27,7 @@ from kagglekit.rehearsal.replica import cache_root
 
 _ENTER = Path(__file__).parent / "inside" / "enter.py"
 _WATCH = Path(__file__).parent / "inside" / "watch"
-_HOME = "/root"  # on Kaggle; code copies weights to /root/.cache/torch
+_HOME = "/root"  # on Kaggle; code copies weights to .cache/torch in it
 _WATCHED, _LOOKED_UP, _TMP = "network.jsonl", "names.jsonl", "tmp"  # in a session's scratch folder
 
 
