@@ -64,6 +64,12 @@ def test_many_masks_are_told_apart() -> None:
         assert np.array_equal(rle.to_mask() > 0, owner == number)
 
 
+def test_masks_that_only_touch_do_not_overlap() -> None:
+    a, b, c = (RLE.from_text(text, SHAPE) for text in ("1 3", "4 2", "3 1"))
+    assert overlaps([a, b, c]) == [(0, 2)]
+    assert without_overlaps([a, b, c]) == [a, b]
+
+
 def test_masks_in_two_orders_meet() -> None:
     mask = np.zeros((4, 5), bool)
     mask[1, 0] = True
