@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from unittest.mock import ANY
@@ -101,6 +103,30 @@ def test_of_the_machine_only_the_system_is_there(session: Session) -> None:
     assert not (session.scratch / "tmp").exists()
     done, lines = python(session, "import kagglekit, numpy, tempfile; tempfile.mkdtemp()")
     assert done.status == 0, lines
+
+
+@pytest.mark.usefixtures("isolated")
+def test_it_needs_no_root() -> None:
+    python, become = Path("/usr/bin/python3"), shutil.which("setpriv")
+    if os.geteuid() or not python.exists() or not become:
+        pytest.skip("only root can become nobody, with setpriv, and nobody needs a Python")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        shutil.copytree(RUNNER.parent, Path(folder, "inside"))
+        for name in ("root", "x"):
+            Path(folder, name).mkdir()
+            Path(folder, name).chmod(0o777)
+        Path(folder, "x", "a.txt").touch()
+        mounts = [["/kaggle/input/x", f"{folder}/x", True]]
+        spec = {"root": f"{folder}/root", "mounts": mounts, "names": f"{folder}/names"}
+        spec |= {"cwd": "/kaggle"}
+        mounts.append([folder, folder, False])
+        nobody = [become, "--reuid=65534", "--regid=65534", "--clear-groups"]
+        unshare = ["unshare", "--user", "--map-root-user", "--mount", "--net"]
+        command = [*nobody, *unshare, python, f"{folder}/inside/enter.py", json.dumps(spec)]
+        listing = ["ls", "/kaggle/input/x"]
+        done = subprocess.run([*command, *listing], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("a.txt\n", "")
 
 
 @pytest.mark.usefixtures("isolated")

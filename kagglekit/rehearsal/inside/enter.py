@@ -50,7 +50,8 @@ def build_root(root: Path, mounts: list[list]) -> None:  # type: ignore[type-arg
         _mount("--bind", folder, str(inside))
         if read_only:
             _mount("-o", "remount,bind,ro", str(inside))
-    _mount("-o", "remount,ro", str(inputs))
+    # "bind": else the folder's owner is among the options, whom these namespaces may not know.
+    _mount("-o", "remount,bind,ro", str(inputs))
 
 
 def end_with_parent() -> None:
