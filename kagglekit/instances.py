@@ -81,9 +81,8 @@ def union(instances: Sequence[RLE], shape: tuple[int, int]) -> RLE:
     masks = [*instances] or [RLE.empty(shape)]
     if masks[0].shape != tuple(shape):
         raise RLEError(f"the image is {tuple(shape)} pixels and its masks are {masks[0].shape}")
-    while (
-        len(masks) > 1
-    ):  # two and two: one by one, the runs of the first are gone through each time
+    # Two and two: one by one, the runs of the first are gone through each time.
+    while len(masks) > 1:
         masks = [reduce(RLE.__or__, masks[k : k + 2]) for k in range(0, len(masks), 2)]
     return masks[0]
 

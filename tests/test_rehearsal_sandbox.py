@@ -106,6 +106,14 @@ def test_of_the_machine_only_the_system_is_there(session: Session) -> None:
 
 
 @pytest.mark.usefixtures("isolated")
+def test_a_python_in_bin_does_not_show_the_machine(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/python3")
+    assert Path("/") not in dict(sandbox._shown(session, session.scratch))
+
+
+@pytest.mark.usefixtures("isolated")
 def test_it_needs_no_root() -> None:
     python, become = Path("/usr/bin/python3"), shutil.which("setpriv")
     if os.geteuid() or not python.exists() or not become:

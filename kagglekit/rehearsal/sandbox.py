@@ -160,7 +160,8 @@ def _shown(session: Session, scratch: Path) -> list[tuple[Path, bool]]:
     needed = [prefix for python in pythons for prefix in _prefixes(python)]
     # Programs of a replica's copy begin with the path of the replica's own Python.
     needed += [Path(kagglekit.__file__).parent, cache_root()]
-    shown = {path: True for path in needed if path.is_dir()}
+    # Of /bin/python that would be the whole machine; its system folders are there anyway.
+    shown = {path: True for path in needed if path.is_dir() and path != Path("/")}
     shown |= dict.fromkeys((session.python.absolute(), session.working.resolve(), scratch), False)
     return sorted(shown.items())  # what lies in another comes after it
 

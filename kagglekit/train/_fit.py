@@ -109,7 +109,6 @@ class _Loop:
         validation: Validation | None,
     ) -> None:
         self.run, self.sampler, self.settings = run, sampler, settings
-        model = run.model
         self.validation = validation
         self.state, self.best = folder / "state.pt", folder / "best.safetensors"
         sampler.set_epoch(0)
@@ -119,7 +118,7 @@ class _Loop:
             "seed": sampler.seed,
             "tiles in an epoch": self.length,
             "devices": run.world,
-            **{f"recipe.{name}": getattr(model.recipe, name) for name in _SEEN},
+            **{f"recipe.{name}": getattr(run.model.recipe, name) for name in _SEEN},
         }
         self.batches = Batches()
         workers = fitting_workers(dataset, settings)
