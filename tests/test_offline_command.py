@@ -86,7 +86,7 @@ def test_one_wheel_and_nothing_from_the_image(here: Path) -> None:
 
 
 def wanted(*arguments: str) -> list[str]:
-    found = command._wanted(parse(*arguments))
+    found = command._wanted(parse(*arguments), [tiny_image()], lambda _: None)
     assert isinstance(found, list)
     return found
 
@@ -102,7 +102,18 @@ def test_all_that_says_what_is_needed(here: Path) -> None:
     assert wanted("--requirements", "submit.py") == ["asked"]
     assert wanted("--notebook", str(notebook)) == ["scikit-image"]
     default = command.CHECKOUT / "wheels" / "requirements.in"
-    assert command._wanted(parse()) == default
+    assert command._wanted(parse(), [tiny_image()], print) == default
+
+
+def test_what_is_left_out_of_a_notebook_is_told(here: Path) -> None:
+    optional = "try:\n    import there, absent\nexcept ImportError:\n    pass\n"
+    (here / "n.py").write_text("%pip install kagglekit -q https://a.b/c.whl\n" + optional)
+    said: list[str] = []
+    assert command._wanted(parse("--notebook", "n.py"), [tiny_image()], said.append) == []
+    assert said == [
+        "passed over in n.py, cell 1: `https://a.b/c.whl` is installed, and is no name of an index",
+        "left out: absent, imported in a `try`; give its name to bundle it, too",
+    ]
 
 
 def test_projects_of_ones_own(here: Path) -> None:

@@ -32,11 +32,36 @@ def test_every_bad_line_is_named(tmp_path: Path) -> None:
         requirements.read(file)
     assert str(caught.value) == (
         f"`{file}` cannot be read\n"
-        "  - line 2: `-r other.txt` is not a requirement such as `rasterio>=1.4`\n"
+        "  - line 2: `-r other.txt` is not a requirement: write the lines of that file here\n"
         "  - line 3: `bad >> 1` is not a requirement such as `rasterio>=1.4`\n"
         "  - line 4: `mine @ https://example.invalid/mine.whl` is an address;"
         " give a name from the index"
     )
+
+
+def test_a_file_as_pip_tools_write_it(tmp_path: Path) -> None:
+    file = tmp_path / "requirements.txt"
+    file.write_text(
+        "ttach==0.0.3 \\\n    --hash=sha256:ab \\\n    --hash=sha256:cd\n    # via -r x.in\n"
+        "zarr>=3; python_version >= '3.11' --hash sha256:ef\nmonai\\"
+    )
+    assert [str(line) for line in requirements.read(file)] == [
+        "ttach==0.0.3",
+        'zarr>=3; python_version >= "3.11"',
+        "monai",
+    ]
+
+
+def test_options_are_told_where_they_belong() -> None:
+    lines = ["a \\", "  --hash=sha256:ab", "-c image.txt", "-e .", "--index-url=https://x.invalid"]
+    with pytest.raises(RequirementsError) as caught:
+        requirements.read(lines)
+    assert list(caught.value.problems) == [
+        "line 3: `-c image.txt` is not a requirement: the image's versions are the constraints",
+        "line 4: `-e .` is not a requirement: give a project of yours with --project",
+        "line 5: `--index-url=https://x.invalid` is not a requirement: options are settings of uv"
+        " and pip: environment variables, configuration files",
+    ]
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """The command that builds a bundle, and what it tells: `build_offline.py`, `kagglekit build`."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from kagglekit.offline import bundle, dataset, image, notebook, requirements, runtime
 from kagglekit.offline.bundle import Bundle
+from kagglekit.offline.image import KaggleImage
 from kagglekit.offline.manifest import Target
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -91,9 +94,10 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> Bundle:
     Raises:
         BundleError: it could not be built.
     """
+    images = [image.load(name) for name in arguments.image or [image.DEFAULT]]
     built = bundle.build(
-        _wanted(arguments),
-        [image.load(name) for name in arguments.image or [image.DEFAULT]],
+        _wanted(arguments, images, say),
+        images,
         arguments.out,
         [*_own_project(), *arguments.project],
         owner=arguments.owner,
@@ -106,8 +110,10 @@ def run(arguments: argparse.Namespace, say: Callable[[str], None]) -> Bundle:
     return built
 
 
-def _wanted(arguments: argparse.Namespace) -> Path | list[str]:
-    """Return what the notebook needs, from all that says so."""
+def _wanted(
+    arguments: argparse.Namespace, images: Sequence[KaggleImage], say: Callable[[str], None]
+) -> Path | list[str]:
+    """Return what the notebook needs, from all that says so; tell what is left out of it."""
     file = arguments.requirements
     if file is None and not arguments.names and arguments.notebook is None:
         return CHECKOUT / "wheels" / "requirements.in"
@@ -116,7 +122,13 @@ def _wanted(arguments: argparse.Namespace) -> Path | list[str]:
         script = file.suffix in {".py", ".ipynb"}
         wanted += requirements.of_script(file) if script else map(str, requirements.read(file))
     if arguments.notebook is not None:
-        wanted += [name for name in notebook.distributions(arguments.notebook) if name != _OWN]
+        found = notebook.wanted(arguments.notebook)
+        wanted += [each for each in found.requirements if Requirement(each).name != _OWN]
+        for line in found.passed_over:
+            say(f"passed over in {arguments.notebook.name}, {line}")
+        for name in found.optional:
+            if any(each.version_of(name) is None for each in images):
+                say(f"left out: {name}, imported in a `try`; give its name to bundle it, too")
     return wanted
 
 

@@ -1,33 +1,45 @@
-"""What a notebook imports, and which distributions bring it: read off its code, never run."""
+"""What a notebook needs of an index: read off its code, never run."""
 
-import ast
 import json
 import re
 import sys
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from kagglekit.errors import RequirementsError
+from kagglekit.offline.imports import Imports, imports, installs
 
 # Where the name to import is not the name to install.
 DISTRIBUTIONS = {
     "Crypto": "pycryptodome", "PIL": "pillow", "attr": "attrs", "bs4": "beautifulsoup4",
-    "community": "python-louvain", "cv2": "opencv-python-headless", "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv", "git": "gitpython", "ignite": "pytorch-ignite", "jwt": "pyjwt",
-    "mpl_toolkits": "matplotlib", "openslide": "openslide-python", "osgeo": "gdal",
-    "pkg_resources": "setuptools", "pylab": "matplotlib", "skimage": "scikit-image", "sklearn":
-    "scikit-learn", "slugify": "python-slugify", "umap": "umap-learn", "yaml": "pyyaml", "zmq":
-    "pyzmq",
+    "community": "python-louvain", "cudf": "cudf-cu12", "cuml": "cuml-cu12", "cupy":
+    "cupy-cuda12x", "cupyx": "cupy-cuda12x", "cv2": "opencv-python-headless", "dask_cudf":
+    "dask-cudf-cu12", "dateutil": "python-dateutil", "dotenv": "python-dotenv", "git": "gitpython",
+    "ignite": "pytorch-ignite", "jwt": "pyjwt", "mpl_toolkits": "matplotlib", "openslide":
+    "openslide-python", "osgeo": "gdal", "pkg_resources": "setuptools", "pylab": "matplotlib",
+    "skimage": "scikit-image", "sklearn": "scikit-learn", "slugify": "python-slugify", "umap":
+    "umap-learn", "yaml": "pyyaml", "zmq": "pyzmq",
 }  # fmt: skip
 _NOT_FROM_AN_INDEX = frozenset({"google", "kaggle_secrets", "kaggle_datasets", "kaggle_evaluation"})
-# What IPython knows beside Python, each with what parses in its place: `!ls` and `%time x`, with
-# the lines that a backslash adds; `files = !ls`; `df?` and `?df`.
-_IPYTHON = (
-    (re.compile(r"^([ \t]*)[!%](?:.*\\\n)*.*$", re.MULTILINE), r"\1pass"),
-    (re.compile(r"^([ \t]*[\w.,\[\]'\" ]+=[ \t]*)[!%](?:.*\\\n)*.*$", re.MULTILINE), r"\1None"),
-    (re.compile(r"^([ \t]*)(?:\?{1,2}[\w.]+|[\w.]+\?{1,2})[ \t]*$", re.MULTILINE), r"\1pass"),
-)
 _WRITTEN = re.compile(r"^%%writefile\s+(?:-a\s+)?(?:\S*/)?(\w+)\.py\s*$", re.MULTILINE)
+
+
+class Wanted(NamedTuple):
+    """What a notebook needs.
+
+    Attributes:
+        requirements: what it imports and installs, by name, e.g. "rasterio" or "ttach==0.0.2".
+        optional: distributions that it imports where they are there, and goes on without.
+        passed_over: what could not be read, a line each.
+    """
+
+    requirements: list[str]
+    optional: list[str]
+    passed_over: list[str]
 
 
 def cells(notebook: Path) -> list[str]:
@@ -49,37 +61,12 @@ def cells(notebook: Path) -> list[str]:
         ) from error
 
 
-def imports(code: str) -> set[str]:
-    r"""Return the top-level modules that a cell imports; none where it is not Python.
-
-    Example:
-        >>> sorted(imports("!ls\nimport numpy as np\nfrom skimage.io import imread"))
-        ['numpy', 'skimage']
-    """
-    plain = code
-    for words, instead in _IPYTHON:
-        plain = words.sub(instead, plain)
-    for attempt in (code, plain):
-        with suppress(SyntaxError):
-            tree = ast.parse(attempt)
-            break
-    else:
-        return set()
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
-    return names
-
-
-def distributions(notebook: Path) -> dict[str, str]:
-    """Return the distributions that a notebook needs, each with the name it imports.
+def wanted(notebook: Path) -> Wanted:
+    """Return what a notebook needs that an index may have.
 
     Of the standard library, of Kaggle's own modules and of modules that lie beside the notebook, or
     that it writes itself, there is nothing to fetch. A name that stands in no table is taken to be
-    the distribution's.
+    the distribution's. Where the notebook installs something itself, its words for it count.
 
     Raises:
         RequirementsError: it is not a notebook, or cannot be read.
@@ -88,9 +75,60 @@ def distributions(notebook: Path) -> dict[str, str]:
         code = cells(notebook)
     except OSError as error:
         raise RequirementsError(f"the notebook `{notebook}` cannot be read: {error}") from error
-    names = set().union(*map(imports, code))
+    imported, not_python = _imported(code)
+    asked, not_of_an_index = _asked(code)
     beside = {name for cell in code for name in _WRITTEN.findall(cell)}
     beside |= {path.stem for path in notebook.parent.glob("*.py")}
     beside |= {path.parent.name for path in notebook.parent.glob("*/__init__.py")}
-    names -= sys.stdlib_module_names | _NOT_FROM_AN_INDEX | beside
-    return {DISTRIBUTIONS.get(name, name): name for name in sorted(names)}
+    own = sys.stdlib_module_names | _NOT_FROM_AN_INDEX | beside
+    names = map(distribution, imported.needed - own)
+    required = {str(canonicalize_name(name)): name for name in names} | asked
+    spared = {canonicalize_name(distribution(name)) for name in imported.optional - own}
+    return Wanted(
+        requirements=[required[name] for name in sorted(required)],
+        optional=sorted(spared - set(required)),
+        passed_over=[*not_python, *not_of_an_index],
+    )
+
+
+def distribution(module: str) -> str:
+    """Return the distribution that brings a module.
+
+    Example:
+        >>> distribution("skimage")
+        'scikit-image'
+    """
+    return DISTRIBUTIONS.get(module, module)
+
+
+def _imported(code: Sequence[str]) -> tuple[Imports, list[str]]:
+    """Return what all cells import, and a line for each cell that is not Python."""
+    found, not_python = Imports(set(), set()), []
+    for number, cell in enumerate(code, start=1):
+        try:
+            needed, optional = imports(cell)
+        except SyntaxError as error:
+            if not cell.startswith("%%"):  # such a magic says that it is another language
+                said = f"cell {number}: it is not Python, see its line {error.lineno}: {error.msg}"
+                not_python.append(said)
+        else:
+            found.needed.update(needed)
+            found.optional.update(optional)
+    return found, not_python
+
+
+def _asked(code: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return the requirements of all `pip install` lines, by name, and a line for what is none."""
+    found: dict[str, str] = {}
+    others = []
+    for number, cell in enumerate(code, start=1):
+        for words in installs(cell):
+            try:
+                requirement = Requirement(words)
+            except InvalidRequirement:  # a path, an address, a variable of the shell
+                requirement = None
+            if requirement is None or requirement.url:
+                others.append(f"cell {number}: `{words}` is installed, and is no name of an index")
+            else:
+                found[canonicalize_name(requirement.name)] = str(requirement)
+    return found, others

@@ -13,13 +13,20 @@ from kagglekit.offline.image import KaggleImage
 
 _SCRIPT = re.compile(r"(?m)^# /// script$\s((?:^#(?:| .*)$\s)+)^# ///$")
 _COMMENT = re.compile(r"(^|\s)#.*$")
+_HASH = re.compile(r"\s--hash[= ]\S+")  # uv looks hashes up by itself
+_OPTIONS = {
+    **dict.fromkeys(["-r", "--requirement"], "write the lines of that file here"),
+    **dict.fromkeys(["-c", "--constraint"], "the image's versions are the constraints"),
+    **dict.fromkeys(["-e", "--editable"], "give a project of yours with --project"),
+}
+_OTHER_OPTION = "options are settings of uv and pip: environment variables, configuration files"
 
 
 def read(source: Path | Sequence[str]) -> list[Requirement]:
     """Read requirements from a file, one per line, or from a list.
 
     Args:
-        source: a `requirements.in`, or its lines. Comments and empty lines are skipped.
+        source: a `requirements.in`, or its lines. Comments, empty lines and hashes are skipped.
 
     Raises:
         RequirementsError: the file or a line of it cannot be read; every bad line is named.
@@ -28,13 +35,17 @@ def read(source: Path | Sequence[str]) -> list[Requirement]:
         >>> [str(wanted) for wanted in read(["# to read slides", "rasterio >= 1.4"])]
         ['rasterio>=1.4']
     """
-    lines = _lines(source) if isinstance(source, Path) else source
+    lines = _joined(_lines(source) if isinstance(source, Path) else source)
     title = f"`{source}`" if isinstance(source, Path) else "the list of requirements"
     wanted: list[Requirement] = []
     problems: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        text = _COMMENT.sub("", line).strip()
+    for number, line in lines:
+        text = _HASH.sub("", _COMMENT.sub("", line)).strip()
         if not text:
+            continue
+        if text.startswith("-"):
+            remedy = _OPTIONS.get(re.split(r"[= ]", text)[0], _OTHER_OPTION)
+            problems.append(f"line {number}: `{text}` is not a requirement: {remedy}")
             continue
         try:
             requirement = Requirement(text)
@@ -100,6 +111,17 @@ def refuse_unseen_extras(wanted: Sequence[Requirement], image: KaggleImage) -> N
             problems=problems,
             hint="name the packages that the extra would add instead",
         )
+
+
+def _joined(lines: Sequence[str]) -> list[tuple[int, str]]:
+    """Return lines with their numbers, those that end with a backslash with what follows them."""
+    joined: list[tuple[int, str]] = []
+    more = False
+    for number, line in enumerate(lines, start=1):
+        first, before = joined.pop() if more else (number, "")
+        more = line.endswith("\\")
+        joined.append((first, before + line.removesuffix("\\")))
+    return joined
 
 
 def _lines(path: Path) -> list[str]:

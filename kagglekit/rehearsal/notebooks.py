@@ -2,12 +2,14 @@
 
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from kagglekit import competitions
 from kagglekit.errors import RehearsalError, RequirementsError
 from kagglekit.offline import notebook as notebook_of
 from kagglekit.offline.image import KaggleImage
+from kagglekit.offline.imports import imports
 
 
 def cells(notebook: Path) -> list[str]:
@@ -28,8 +30,11 @@ def packages(notebook: Path, image: KaggleImage) -> set[str]:
     Only imports that stand in the code are seen. A cell that is not Python is passed over: running
     it will tell.
     """
-    names = set().union(*(notebook_of.imports(cell) for cell in cells(notebook)))
-    wanted = {notebook_of.DISTRIBUTIONS.get(n, n) for n in names - sys.stdlib_module_names}
+    names: set[str] = set()
+    for cell in cells(notebook):
+        with suppress(SyntaxError):
+            names = names.union(*imports(cell))
+    wanted = set(map(notebook_of.distribution, names - sys.stdlib_module_names))
     return {name for name in wanted if image.version_of(name) is not None}
 
 

@@ -1,0 +1,72 @@
+import pytest
+
+from kagglekit.offline.imports import imports, installs
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "files = !ls /kaggle/input\nimport ttach",
+        "d['x'] = !ls\nimport ttach",
+        "import ttach\ndf?",
+        "?df\nimport ttach",
+        "import ttach\nttach.Compose??",
+        "import ttach\n!pip install a \\\n  b",
+        "import ttach\ntook = %timeit -o 1",
+        "%%time\nimport ttach",
+        "if True:\n    !ls\n    import ttach",
+        "rest = 5 % 3\nimport ttach\n%matplotlib inline",
+    ],
+)
+def test_what_ipython_knows_beside_python_hides_no_import(cell: str) -> None:
+    assert imports(cell) == ({"ttach"}, set())
+
+
+def test_what_is_not_python() -> None:
+    with pytest.raises(SyntaxError):
+        imports("library(ggplot2) x")
+
+
+@pytest.mark.parametrize(
+    "caught",
+    ["except ImportError", "except ModuleNotFoundError as e", "except", "except Exception",
+     "except (OSError, ImportError)"],
+)  # fmt: skip
+def test_optional_imports(caught: str) -> None:
+    code = f"try:\n    if 1:\n        from a.b import c\n    import d\n{caught}:\n    import e\n"
+    assert imports(code) == ({"e"}, {"a", "d"})
+    assert imports(code + "import d") == ({"d", "e"}, {"a"})
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["except OSError:\n    pass", "finally:\n    pass", "except ImportError:\n    raise",
+     "except ImportError as e:\n    print(e)\n    raise SystemExit(1) from e",
+     "except lib.Error:\n    pass"],
+)  # fmt: skip
+def test_imports_in_a_try_that_the_code_cannot_do_without(rest: str) -> None:
+    assert imports(f"try:\n    import a\n{rest}") == ({"a"}, set())
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("!pip install ttach", ["ttach"]),
+        ("    %pip install -q --upgrade ttach zarr>=3", ["ttach", "zarr>=3"]),
+        ("! python -m pip install ttach  # for TTA", ["ttach"]),
+        ("!uv pip install ttach > /dev/null", ["ttach"]),
+        ("!pip3 install ttach && ls", ["ttach"]),
+        ("!pip install ttach 2>&1 | tail -1", ["ttach"]),
+        ("!pip install a \\\n  b", ["a", "b"]),
+        ("!pip install 'a[extra] >= 1' -i https://x.y -r c.txt --no-deps", ["a[extra] >= 1"]),
+        ("!pip install --no-index a", []),
+        ("!pip install a -f ../input/wheels", []),
+        ("!pip install --find-links=../input/wheels a", []),
+        ("# !pip install a", []),
+        ("!pip list", []),
+        ("!pip install 'a", []),
+        ("print('!pip install a')", []),
+    ],
+)
+def test_lines_that_install(line: str, expected: list[str]) -> None:
+    assert installs(f"import os\n{line}\nimport sys") == expected
