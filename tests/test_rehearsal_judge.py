@@ -215,6 +215,24 @@ class TestFilesThatAreRefused:
             "write it with submission.Writer",
         )
 
+    def test_a_folder_of_that_name(self, kidney: Tests, tmp_path: Path) -> None:
+        (tmp_path / "submission.csv").mkdir()
+        cause = judge(RAN, [], tmp_path, KIDNEY, kidney, hidden=False).cause
+        assert cause.endswith("it wrote submission.csv/")
+
+    @pytest.mark.parametrize(
+        ("ended", "warnings"),
+        [
+            (2, ("cell 2 of 3 ended the notebook with sys.exit: the cells after it did not run",)),
+            (3, ()),
+        ],
+    )
+    def test_a_notebook_that_ends_itself(
+        self, ended: int, warnings: tuple[str, ...], kidney: Tests, tmp_path: Path
+    ) -> None:
+        outcome = {"ok": True, "cells": 3, "ended": ended}
+        assert judge(outcome, [], tmp_path, KIDNEY, kidney, hidden=False).warnings == warnings
+
     @pytest.mark.parametrize("hidden", [False, True])
     def test_rows(self, hidden: bool, kidney: Tests, tmp_path: Path) -> None:
         images = sorted(kidney[hidden].truth)

@@ -98,6 +98,42 @@ def test_a_cell_that_kills_its_kernel(tmp_path: Path) -> None:
     assert len(cells) == 3
 
 
+@pytest.mark.parametrize("how", ["sys.exit()", "sys.exit(0)", "raise SystemExit"])
+def test_a_cell_that_ends_the_notebook(how: str, tmp_path: Path) -> None:
+    outcome, printed, _ = run(tmp_path, "import sys", f"print(1)\n{how}", "print(2)")
+    assert outcome == {"ok": True, "cells": 3, "ended": 2}
+    assert printed == "1\n"
+
+
+@pytest.mark.parametrize("how", ["sys.exit(3)", "sys.exit('why')"])
+def test_an_exit_with_an_error_is_one(how: str, tmp_path: Path) -> None:
+    outcome, _, _ = run(tmp_path, f"import sys\n{how}", "print(2)")
+    assert (outcome["ok"], outcome["cell"], outcome["name"]) == (False, 1, "SystemExit")
+
+
+def test_a_cell_that_ends_the_kernel_is_named(tmp_path: Path) -> None:
+    outcome, _, _ = run(tmp_path, "import sys  # exit()", "import os\nos._exit(0)", "x = 1")
+    assert (outcome["cell"], outcome["name"], outcome["message"]) == (
+        2,
+        "DeadKernelError",
+        "the kernel ended, and with it the notebook: cell 2 has `os._exit()`",
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("if done:\n    quit()", "cell 1 has `quit()`"),
+        ("x = 1; exit(0)", "cell 1 has `exit()`"),
+        ("# quit()\nsys.exit(1)\nsession.quit()\nprint('on_exit(')", "died (out of memory"),
+    ],
+)
+def test_what_ends_a_kernel(source: str, words: str) -> None:
+    """`quit()` asks the kernel to end after the cell; which cell it still reaches is chance."""
+    why = runpy.run_path(str(RUNNER))["_why_dead"]
+    assert words in why([new_markdown_cell("quit()"), new_code_cell(source), new_code_cell("y")])
+
+
 @pytest.mark.parametrize(
     ("traceback", "line"),
     [

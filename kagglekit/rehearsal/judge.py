@@ -92,9 +92,13 @@ def judge(
         "for a time-out first"
         for a in attempts
     )
+    if "ended" in outcome and outcome["ended"] < outcome["cells"]:
+        ended = f"cell {outcome['ended']} of {outcome['cells']} ended the notebook with sys.exit"
+        warnings += (f"{ended}: the cells after it did not run",)
     path = working / "submission.csv"
     if not path.is_file():
-        names = sorted(p.name for p in working.iterdir() if not p.name.startswith("."))
+        found = [path for path in working.iterdir() if not path.name.startswith(".")]
+        names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in found)
         cause = (
             "the notebook ended without writing /kaggle/working/submission.csv; "
             f"it wrote {_first(names, ', ') or 'nothing'}"

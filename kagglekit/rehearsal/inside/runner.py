@@ -4,7 +4,7 @@ Started as `python runner.py NOTEBOOK RESULT`. Uses the image's own nbclient, wh
 RESULT is JSON: ok, cells, seconds, peak_mb (largest single process), timeline (of each code cell
 that was begun its number, start and end in seconds), and for a failed cell its number (among the
 code cells, from 1, as the notebook shows it in brackets), source, failing line, error name, message
-and traceback. The executed notebook is written beside it, and while it runs `.at` beside it says
+and traceback; for one that ended the notebook with `sys.exit(0)`, its number as `ended`. The executed notebook is written beside it, and while it runs `.at` beside it says
 how far it is.
 """
 
@@ -22,6 +22,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_ENDS_THE_KERNEL = re.compile(r"^[^#\n]*?\b((?:os\._exit|(?<![\w.])(?:quit|exit))\()", re.MULTILINE)
 
 
 class Runner(NotebookClient):
@@ -64,12 +65,15 @@ def run(notebook, result):
         client.execute()
     except CellExecutionError:
         outcome = _failure(document.cells[client.at])
+        if outcome["name"] == "SystemExit" and outcome["message"] in ("", "0"):
+            # papermill, Kaggle's own runner, stops there, too, and takes it for success.
+            outcome = {"ok": True, "ended": _count_code(document.cells[: client.at + 1])}
     except DeadKernelError:
         outcome = {
             "ok": False,
             "line": _last_line(document.cells[client.at].source),
             "name": "DeadKernelError",
-            "message": "the kernel died (out of memory, or a crash in native code)",
+            "message": _why_dead(document.cells[: client.at + 1]),
             "traceback": "",
         }
     if not outcome["ok"]:
@@ -98,6 +102,16 @@ def _failure(cell):
         "message": _COLOURS.sub("", error.evalue),
         "traceback": traceback,
     }
+
+
+def _why_dead(cells):
+    """Say why the kernel is gone: the last cell that ends it by its own words, or what is usual."""
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    for number, source in reversed(list(enumerate(code, start=1))):
+        found = _ENDS_THE_KERNEL.search(source)
+        if found:
+            return f"the kernel ended, and with it the notebook: cell {number} has `{found[1]})`"
+    return "the kernel died (out of memory, or a crash in native code)"
 
 
 def _failing_line(traceback):
