@@ -154,6 +154,15 @@ ZEROS = torch.zeros(SHAPE)
 
 
 @every
+@pytest.mark.parametrize("value", [-0.1, 1.1, 255])
+def test_targets_that_are_no_masks_are_refused(loss, value):
+    target = torch.zeros(SHAPE, dtype=torch.uint8 if value == 255 else torch.float32)
+    target[1, 2, 3, 4] = value
+    with pytest.raises(ValueError, match=r"^target is in .*, expected \[0, 1\]"):
+        loss(ZEROS, target)
+
+
+@every
 def test_shapes_that_differ_are_refused(loss):
     with pytest.raises(ValueError) as raised:
         loss(ZEROS, torch.zeros(2, 1, 4, 5))
@@ -168,6 +177,11 @@ def test_shapes_that_differ_are_refused(loss):
         (
             lambda: soft_dice_loss(torch.zeros(1, 1, 2, 2), torch.zeros(1, 2, 2)),
             "logits (1, 1, 2, 2) and target (1, 2, 2) must both be (N, K, H, W) with equal sizes",
+        ),
+        (
+            lambda: soft_dice_loss(ZEROS, ZEROS + 255),
+            "target is in [255, 255], expected [0, 1]: a mask of 0 and 255 is to be divided by 255, a "
+            "map of class numbers to be made one plane per class",
         ),
         (
             lambda: soft_dice_loss(ZEROS, ZEROS, smooth=0),

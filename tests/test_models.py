@@ -190,6 +190,7 @@ def test_build_refuses_what_smp_does_not_have():
         ("threshold", 2, "threshold=2 must be in [0, 1], as probabilities are"),
         ("threshold", float("nan"), "threshold=nan must be in [0, 1], as probabilities are"),
         ("threshold", "0.5", "threshold=0.5 must be in [0, 1], as probabilities are"),
+        ("architecture", None, "architecture=None must be a name"),
         ("scale", 2.0, "scale=2.0 must be a whole number of at least 1"),
         ("window", 0, "window=0 must be a whole number of at least 1"),
         (

@@ -80,6 +80,12 @@ def test_a_copy_in_memory_is_refused():
         check_distinct([one, copy.deepcopy(one)])
 
 
+def test_another_number_of_planes_is_refused():
+    with pytest.raises(CheckpointError) as raised:
+        check_distinct([fold(0, classes=1), fold(1, classes=2)])
+    assert raised.value.problems == ("model 0 has 1 planes, model 1 2",)
+
+
 def test_planes_in_another_order_are_refused():
     names = [("cell", "rim"), ("rim", "cell"), ()]
     with pytest.raises(CheckpointError) as raised:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,9 @@ def test_a_folder_that_something_else_wrote_is_not_cleared(tmp_path):
         f"`{tmp_path}` exists and was not written by a rehearsal\nhint: give another folder as --out"
     )
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
+    file = replace(plan, out=tmp_path / "thesis.tex")
+    with pytest.raises(RehearsalError, match="exists and was not written by a rehearsal"):
+        rehearse(file)
 
 
 def test_a_typo_does_not_cost_the_last_rehearsal(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import signal
 import sys
 from dataclasses import replace
@@ -12,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from kagglekit import submission, train
+from kagglekit import competitions, submission, train
 from kagglekit.competitions.data import Data
 from kagglekit.errors import CheckpointError
 from kagglekit.losses import bce_dice_loss, tversky_loss
 from kagglekit.models import Recipe, build
+from kagglekit.rle import RLE
 from kagglekit.submission import score_masks
 from kagglekit.train import Settings, Validation, _fit
 from kagglekit.train._clock import Clock
@@ -25,6 +27,9 @@ from tests.launching import ended, launch_on, run
 from tests.train_worker import COMP, SETTINGS, fit, parts
 
 pytest.importorskip("accelerate")
+
+STEEL = competitions.load("severstal-steel-defect-detection")
+MASK = RLE.empty((8, 9))
 
 
 @pytest.fixture(scope="module")
@@ -356,6 +361,10 @@ def test_settings_are_checked():
         with pytest.raises(ValueError) as raised:
             Settings(**{name: -1})
         assert str(raised.value) == f"{name} must not be below 0, not -1"
+    for name, wrong in (("batch_size", 2.5), ("epochs", math.inf), ("workers", 1.0)):
+        with pytest.raises(ValueError) as raised:
+            Settings(**{name: wrong})
+        assert str(raised.value) == f"{name} must be a whole number, not {wrong}"
     for wrong in (None, 0):
         with pytest.raises(ValueError) as raised:
             Settings(epochs=wrong)
@@ -370,3 +379,23 @@ def test_validation_needs_truth(tmp_path):
     assert str(raised.value) == (
         "1 images to validate on, without truth: a; expected at least one image, each with its truth"
     )
+    with pytest.raises(ValueError) as raised:
+        Validation(STEEL, {"a": tmp_path, "b": tmp_path}, {"a": [MASK] * 4, "b": [MASK]})
+    assert str(raised.value) == (
+        "`severstal-steel-defect-detection` has 4 classes, and the truth of 1 images another number of "
+        "masks: b 1"
+    )
+
+
+def test_planes_that_are_not_the_classes_are_refused_before_an_epoch(tmp_path):
+    dataset, sampler, _ = parts(tmp_path / "images")
+    model = train_worker.model()
+    steel = Validation(STEEL, {"a": tmp_path}, {"a": [MASK] * 4})
+    with pytest.raises(ValueError) as raised:
+        train.fit(model, dataset, sampler, tmp_path / "run", SETTINGS, steel)
+    assert str(raised.value) == (
+        "the model has 1 planes, `severstal-steel-defect-detection` 4 classes: give Validation a "
+        "finish, which makes their masks of the planes"
+    )
+    assert not (tmp_path / "run").exists()
+    replace(steel, finish=lambda planes: planes * 4).check(model)

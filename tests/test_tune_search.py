@@ -481,6 +481,15 @@ def test_refusals():
         "5 images and parameters=('threshold', 'size'): expected at least one image, "
         "and some of threshold, high_threshold, min_size, hole_size"
     )
+    for tolerance in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=f"^tolerance={tolerance} must be at least 0$"):
+            tune.search(store, KIDNEY, truth, tolerance=tolerance)
+    with pytest.raises(ValueError) as raised:
+        tune.search(store, STEEL, truth)
+    assert str(raised.value) == (
+        "the maps have 1 planes, `severstal-steel-defect-detection` has the 4 classes 1, 2, 3, 4: "
+        "give finish, which makes their masks of the planes"
+    )
     with pytest.raises(DataError) as raised:
         tune.search(store, KIDNEY, {"i0": truth["i0"]})
     assert str(raised.value) == "no truth for 4 images\n  - i1\n  - i2\n  - i3\n  - i4"

@@ -12,13 +12,21 @@ def prepare(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, t
     """Return logits and target in one dtype that can hold sums: float32, or float64 if given.
 
     Raises:
-        ValueError: they are not both (N, K, H, W) with equal sizes.
+        ValueError: they are not both (N, K, H, W) with equal sizes, or a target on the CPU is not
+            in [0, 1]; to ask a GPU for that would be to wait for it.
     """
     if logits.shape != target.shape or logits.ndim != 4:
         raise ValueError(
             f"logits {tuple(logits.shape)} and target {tuple(target.shape)} must both be "
             "(N, K, H, W) with equal sizes"
         )
+    if target.device.type == "cpu" and target.numel():
+        low, high = (value.item() for value in target.aminmax())
+        if low < 0 or high > 1:
+            raise ValueError(
+                f"target is in [{low:g}, {high:g}], expected [0, 1]: a mask of 0 and 255 is to be "
+                "divided by 255, a map of class numbers to be made one plane per class"
+            )
     # float16 cannot count beyond 2048; under autocast the logits come in it.
     dtype = torch.promote_types(logits.dtype, torch.float32)
     return logits.to(dtype), target.to(dtype)

@@ -34,7 +34,8 @@ def check_distinct(models: Sequence[Model], names: Sequence[str] = ()) -> None:
         names: how messages call them; "model 0", "model 1" ... by default.
 
     Raises:
-        CheckpointError: two share memory, hold the same weights, or name their planes differently.
+        CheckpointError: two share memory, hold the same weights, have another number of planes, or
+            name them differently.
     """
     names = names or [f"model {i}" for i in range(len(models))]
     states = [model.net.state_dict() for model in models]
@@ -43,11 +44,14 @@ def check_distinct(models: Sequence[Model], names: Sequence[str] = ()) -> None:
     problems = []
     for a, b in combinations(range(len(models)), 2):
         planes = (models[a].recipe.class_names, models[b].recipe.class_names)
+        counts = (models[a].recipe.classes, models[b].recipe.classes)
         if not places[a].isdisjoint(places[b]):
             problems.append(f"{names[a]} and {names[b]} share their memory")
         elif digests[a] == digests[b]:
             problems.append(f"{names[a]} and {names[b]} hold the same weights")
-        if all(planes) and planes[0] != planes[1]:
+        if counts[0] != counts[1]:
+            problems.append(f"{names[a]} has {counts[0]} planes, {names[b]} {counts[1]}")
+        elif all(planes) and planes[0] != planes[1]:
             problems.append(
                 f"{names[a]} has the planes {', '.join(planes[0])}, "
                 f"{names[b]} {', '.join(planes[1])}"

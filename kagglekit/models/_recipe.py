@@ -50,6 +50,8 @@ class Recipe:
     cuts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.architecture, str):
+            raise ValueError(f"architecture={self.architecture!r} must be a name")
         for name in ("in_channels", "classes", "scale", "window", "stride"):
             self._keep(name, _whole(name, getattr(self, name)))
         for name in ("mean", "std", "class_names"):

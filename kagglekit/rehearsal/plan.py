@@ -70,7 +70,8 @@ def clear(out: Path) -> None:
         RehearsalError: something else wrote it.
     """
     marker = out / ".kagglekit-rehearsal"
-    if out.is_dir() and any(out.iterdir()) and not marker.is_file():
+    is_empty = out.is_dir() and not any(out.iterdir())
+    if out.exists() and not is_empty and not marker.is_file():
         raise RehearsalError(
             f"`{out}` exists and was not written by a rehearsal",
             hint="give another folder as --out",

@@ -80,9 +80,12 @@ def fit(
         CheckpointError: the folder's training was begun with other settings.
         FloatingPointError: the loss is no longer a number.
         RuntimeError: the connection to another rank broke, or any other that torch raises.
+        ValueError: the model's planes are not the classes that are validated.
         ValueError, SlideError, PlanError: an image cannot be validated: see `inference.predict`.
     """
     settings, folder = settings or Settings(), Path(folder)
+    if validation is not None:
+        validation.check(model)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, settings)
     try:

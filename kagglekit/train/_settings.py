@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -95,6 +96,9 @@ class Settings:
             "save_minutes must not be below 0": self.save_minutes >= 0,
             "workers must not be below 0": self.workers >= 0,
         }
+        for name in ("epochs", "batch_size", "accumulate", "patience", "workers"):
+            value = getattr(self, name)
+            checks[f"{name} must be a whole number"] = value is None or isinstance(value, Integral)
         wrong = [rule for rule, holds in checks.items() if not holds]
         if wrong:
             given = [f"{rule}, not {getattr(self, rule.split()[0])!r}" for rule in wrong]

@@ -28,7 +28,8 @@ class Validation:
             first plane.
 
     Raises:
-        ValueError: there are no images, or an image has no truth.
+        ValueError: there are no images, an image has no truth, or not one mask for each class where
+            rows are classes.
 
     Example:
         >>> valid = Validation(comp, images, truth, {"tta": "flips"})  # doctest: +SKIP
@@ -48,6 +49,33 @@ class Validation:
             raise ValueError(
                 f"{len(self.images)} images to validate on, without truth: "
                 f"{', '.join(missing) or 'none'}; expected at least one image, each with its truth"
+            )
+        classes = self._classes
+        counts = {image_id: len(self.truth[image_id]) for image_id in self.images}
+        wrong = [f"{image_id} {count}" for image_id, count in counts.items() if count != classes]
+        if classes and wrong:
+            raise ValueError(
+                f"`{self.comp.slug}` has {classes} classes, and the truth of {len(wrong)} images "
+                f"another number of masks: {', '.join(wrong[:5])}"
+            )
+
+    @property
+    def _classes(self) -> int:
+        """Masks that each image has; 0 where that differs."""
+        rules = self.comp.submission
+        return len(rules.classes) if rules.rows == "classes" else 0
+
+    def check(self, model: Model) -> None:
+        """Refuse a model whose planes make no submission.
+
+        Raises:
+            ValueError: it has another number of planes than there are classes, and no `finish`.
+        """
+        planes = model.recipe.classes
+        if self._classes and self.finish is None and planes != self._classes:
+            raise ValueError(
+                f"the model has {planes} planes, `{self.comp.slug}` {self._classes} classes: give "
+                "Validation a finish, which makes their masks of the planes"
             )
 
     def score(self, model: Model) -> Score | None:

@@ -1,5 +1,6 @@
 """The search: one parameter after another, for all images and for each group of them."""
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -67,7 +68,7 @@ def search(
     store: Store,
     comp: Profile,
     truth: Mapping[str, Sequence[RLE]],
-    groups: Mapping[str, str] | None = None,
+    groups: Mapping[str, str | None] | None = None,
     *,
     finish: Finish | None = None,
     parameters: Sequence[str] = PARAMETERS,
@@ -84,14 +85,16 @@ def search(
         store: probabilities of images by models that had not seen them.
         comp: the competition.
         truth: the masks of each image, by id, as `Data.truth` gives them.
-        groups: of each image, by id, e.g. `data.groups()`: each gets cuts of its own. A group of
-            fewer than `FEW` images gets those of all, with a warning.
+        groups: of each image, by id, e.g. `data.groups()`: each gets cuts of its own. An image
+            without a group, or with None, gets those of all, as do groups of fewer than `FEW`
+            images, with a warning.
         finish: makes an image's masks of the model's planes, as in `train.Validation`.
         parameters: which to tune, of `PARAMETERS`.
         tolerance: how much below the best score still counts as good.
 
     Raises:
-        ValueError: there are no images, or an unknown parameter.
+        ValueError: there are no images, an unknown parameter, a tolerance below 0, or maps with
+            another number of planes than there are classes.
         DataError: an image has no truth.
 
     Example:
@@ -105,6 +108,8 @@ def search(
             f"{len(store)} images and parameters={tuple(parameters)}: expected at least one image, "
             f"and some of {', '.join(PARAMETERS)}"
         )
+    if not 0 <= tolerance < math.inf:
+        raise ValueError(f"tolerance={tolerance} must be at least 0")
     in_order = [name for name in PARAMETERS if name in parameters]
     members = _members(store, groups or {})
     few = {group: images for group, images in members.items() if len(images) < FEW}
@@ -117,6 +122,12 @@ def search(
         )
     in_classes = comp.submission.rows == "classes" and finish is None
     classes = comp.submission.classes if in_classes else ()
+    planes = len(next(iter(store.values())).values)
+    if classes and planes != len(classes):
+        raise ValueError(
+            f"the maps have {planes} planes, `{comp.slug}` has the {len(classes)} classes "
+            f"{', '.join(classes)}: give finish, which makes their masks of the planes"
+        )
     tuned: dict[str, dict[str, Tuned]] = {group: {} for group in members}
     for place, name in enumerate(classes or ("",)):
         measure = Measure(store, comp, truth, finish, place if classes else None)
@@ -129,7 +140,7 @@ def search(
             else:
                 start = tuned[""][name].cut if group else Cut()
                 tuned[group][name] = line.search(start, in_order)
-    found = Result(comp.metric.name, tuned, len(next(iter(store.values())).values))
+    found = Result(comp.metric.name, tuned, planes)
     of = {image: group for group, images in members.items() if group for image in images}
     half = {image: (Cut(),) * found.planes for image in store}
     mine = {image: found.cuts(of.get(image, "")) for image in store}
@@ -140,12 +151,13 @@ def search(
     )
 
 
-def _members(store: Store, groups: Mapping[str, str]) -> dict[str, list[str]]:
+def _members(store: Store, groups: Mapping[str, str | None]) -> dict[str, list[str]]:
     """Return the images of all, under "", and of each group, sorted."""
     members: dict[str, list[str]] = {}
     for image in store:
-        if image in groups:
-            members.setdefault(groups[image], []).append(image)
+        group = groups.get(image)
+        if group is not None:
+            members.setdefault(group, []).append(image)
     return {"": list(store)} | dict(sorted(members.items()))
 
 

@@ -4,8 +4,8 @@ Started as `python runner.py NOTEBOOK RESULT`. Uses the image's own nbclient, wh
 RESULT is JSON: ok, cells, seconds, peak_mb (largest single process), timeline (of each code cell
 that was begun its number, start and end in seconds), and for a failed cell its number (among the
 code cells, from 1, as the notebook shows it in brackets), source, failing line, error name, message
-and traceback; for one that ended the notebook with `sys.exit(0)`, its number as `ended`. The executed notebook is written beside it, and while it runs `.at` beside it says
-how far it is.
+and traceback; for one that ended the notebook with `sys.exit(0)`, its number as `ended`. The
+executed notebook is written beside it, and while it runs `.at` beside it says how far it is.
 """
 
 import json
