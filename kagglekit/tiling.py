@@ -226,14 +226,16 @@ def plan_axis(size: int, window: int, min_overlap: int, stride: int = 32) -> Axi
         The `Axis`.
 
     Raises:
-        ValueError: `window` is not a multiple of `stride`, or `min_overlap` leaves no step of at
-            least one stride.
+        ValueError: `size` or `stride` is below 1, `window` is not a multiple of `stride`, or
+            `min_overlap` leaves no step of at least one stride.
 
     Example:
         >>> plan_axis(1000, window=512, min_overlap=64).starts
         (0, 448, 512)
     """
     _check_window(window, min_overlap)
+    if size < 1 or stride < 1:
+        raise ValueError(f"size={size} and stride={stride} must be at least 1 pixel")
     if window % stride:
         raise ValueError(f"window={window} must be a multiple of the network's stride, {stride}")
     step = (window - min_overlap) // stride * stride

@@ -176,6 +176,18 @@ def test_overlapping_true_instances_are_refused() -> None:
         metrics.instance_precision([a], [RLE.empty((9, 9))])
 
 
+@pytest.mark.parametrize("beta", [0, -1, float("nan")])
+def test_a_beta_that_weighs_nothing(beta: float) -> None:
+    with pytest.raises(ValueError, match=f"^beta={beta} must be above 0$"):
+        metrics.f_beta([], beta)
+
+
+def test_thresholds_may_be_an_array() -> None:
+    a, b = RLE.from_text("1 6", (1, 20)), RLE.from_text("2 5", (1, 20))
+    thresholds = np.array([0.5, 0.9])
+    assert metrics.instance_precision([a], [b], thresholds) == 0.5
+
+
 @pytest.mark.parametrize("thresholds", [(), (0.4, 0.5), (1.0,)])
 def test_thresholds_where_a_match_would_not_be_unique(thresholds: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match=r"^thresholds must be from 0\.5 to below 1, got \("):

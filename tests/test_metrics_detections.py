@@ -88,6 +88,13 @@ def test_a_detection_without_a_pixel_is_a_false_alarm() -> None:
     assert (found.hit.tolist(), found.truths) == ([False, True], 1)
 
 
+@pytest.mark.parametrize("threshold", [0, -0.5, 1.1, float("nan")])
+def test_thresholds_that_are_refused(threshold) -> None:
+    with pytest.raises(ValueError) as caught:
+        metrics.match_detections([A], [0.5], [A], threshold)
+    assert str(caught.value) == f"threshold={threshold} must be above 0, and at most 1"
+
+
 @pytest.mark.parametrize("confidence", [[], [0.5, 0.5], [float("nan")], [float("inf")]])
 def test_confidences_that_are_refused(confidence) -> None:
     with pytest.raises(ValueError) as caught:

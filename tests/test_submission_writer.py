@@ -190,6 +190,10 @@ def test_masks_that_do_not_fit_the_kind_of_rows(tmp_path: Path) -> None:
             SubmissionError, match=r"^`a`: expected an RLE or a list of them, got ndarray\n"
         ):
             writer["a"] = [(A.to_mask(), 0.5)]
+        with pytest.raises(
+            SubmissionError, match=r"^`a`: expected an RLE or a list of them, got NoneType\n"
+        ):
+            writer["a"] = None  # type: ignore[assignment]
 
 
 # Images that fail

@@ -214,6 +214,13 @@ def test_axis_refuses_windows_off_the_stride():
         plan_axis(1000, 500, 64)
 
 
+@pytest.mark.parametrize(("size", "stride"), [(0, 32), (100, 0), (-5, 32)])
+def test_axis_refuses_what_has_no_pixels(size, stride):
+    with pytest.raises(ValueError) as raised:
+        plan_axis(size, 64, 32, stride)
+    assert str(raised.value) == f"size={size} and stride={stride} must be at least 1 pixel"
+
+
 def test_axis_refuses_an_overlap_that_leaves_no_step():
     with pytest.raises(ValueError) as raised:
         plan_axis(1000, 512, 490)

@@ -45,13 +45,16 @@ def match_detections(
 
     Raises:
         RLEError: shapes differ.
-        ValueError: as many confidences as detections are needed, and each must be finite.
+        ValueError: as many confidences as detections are needed, and each must be finite; or the
+            threshold is out of its range.
 
     Example:
         >>> a, b = RLE.from_text("1 6", (1, 20)), RLE.from_text("2 5", (1, 20))
         >>> match_detections([a, b], [0.3, 0.9], [a]).hit
         array([ True, False])
     """
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold={threshold} must be above 0, and at most 1")
     values = np.asarray(confidence, np.float64)
     if len(values) != len(pred) or not np.isfinite(values).all():
         raise ValueError(

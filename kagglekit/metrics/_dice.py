@@ -94,10 +94,15 @@ def f_beta(sums: Iterable[DiceSums], beta: float = 0.5, empty: float = 1.0) -> f
         beta: how many times recall counts what precision counts; above 0.
         empty: the score when no image has a pixel in either mask.
 
+    Raises:
+        ValueError: beta is not above 0.
+
     Example:
         >>> f_beta([DiceSums(both=2, pred=2, truth=4)])
         0.8333333333333334
     """
+    if not beta > 0:
+        raise ValueError(f"beta={beta} must be above 0")
     total = sum(sums, DiceSums(0, 0, 0))
     weight = total.pred + beta**2 * total.truth
     return (1 + beta**2) * total.both / weight if weight else empty

@@ -42,7 +42,7 @@ def instance_precision(
         >>> instance_precision([a], [a, b])
         0.5
     """
-    if not thresholds or not all(0.5 <= threshold < 1 for threshold in thresholds):
+    if not len(thresholds) or not all(0.5 <= threshold < 1 for threshold in thresholds):
         raise ValueError(f"thresholds must be from 0.5 to below 1, got {tuple(thresholds)}")
     same_shapes([*pred, *truth])
     clash = find_overlap(truth)

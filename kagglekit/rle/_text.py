@@ -17,7 +17,7 @@ _PIECE = 1 << 13  # runs turned into text at a time
 _FEW = 1 << 6  # runs that Python writes in less time than NumPy needs to begin
 _READ_COST = 12  # nanoseconds a character: reading a text with NumPy
 MAX_PROBLEMS = 100  # lines in one message; the rest are counted
-INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+INTEGER = re.compile(r"[+-]?\d{1,30}", re.ASCII)  # Python refuses to read thousands of digits
 _EMPTY_SIGNS = ("-", "-1", "0", "1 0", "0 0", "authentic")  # what competitions write instead of ''
 
 

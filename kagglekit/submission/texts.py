@@ -1,6 +1,6 @@
 """The masks of one image as the texts that its rows hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from kagglekit.competitions.profile import SubmissionRules
@@ -66,7 +66,7 @@ def empty_texts(rules: SubmissionRules) -> list[str]:
 
 def _split(masks: Masks, confident: bool) -> tuple[list[RLE], list[float]]:
     """Return the masks and their confidences, 1 where none is given."""
-    given = [masks] if isinstance(masks, RLE) else list(masks)
+    given = list(masks) if isinstance(masks, Iterable) else [masks]
     pairs: list[tuple[Any, float]] = [
         mask if confident and isinstance(mask, tuple) else (mask, 1.0) for mask in given
     ]
