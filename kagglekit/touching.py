@@ -53,6 +53,7 @@ def cores(instances: Sequence[RLE], shape: tuple[int, int], rim: int = 1) -> RLE
 def grow(seeds: RLE, mask: RLE) -> list[RLE]:
     """Split a mask into one instance per connected seed; each pixel goes to the nearest seed.
 
+    Distances are OpenCV's, sums of steps in a 5 x 5 neighbourhood: within 2 % of the true ones.
     Works inside each connected part of the mask, in a crop of its size. A part without a seed is
     one instance.
 
@@ -83,7 +84,7 @@ def grow(seeds: RLE, mask: RLE) -> list[RLE]:
 
 
 def _nearest(labels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Give each pixel the label that is nearest, as the crow flies."""
+    """Give each pixel the label that is nearest, by sums of steps that are nearly Euclid's."""
     _, nearest = cv2.distanceTransformWithLabels(
         (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )

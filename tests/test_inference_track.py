@@ -70,7 +70,7 @@ def test_what_is_no_number_is_refused_and_its_place_told(axis, what):
     with pytest.raises(FloatingPointError) as raised:
         list(track.finish(1))
     assert str(raised.value) == (
-        f"the network answered nan somewhere in the {what} of the image: "
+        f"the network answered nan or infinity somewhere in the {what} of the image: "
         "are its weights, and the image's pixels, all numbers? "
         "On a GPU, try amp=False: half precision ends at 65,504"
     )

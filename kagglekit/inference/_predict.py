@@ -82,7 +82,7 @@ def predict(
         ValueError: models that do not fit together or to the slide, a model left in training mode
             (its batch statistics would leak between windows), an option that cannot be, or a
             network that answers another shape than its recipe says.
-        FloatingPointError: the network answered nan.
+        FloatingPointError: the network answered nan or infinity.
         SlideError: the slide cannot be read.
         PlanError: it needs more memory than there is; nothing was started.
     """

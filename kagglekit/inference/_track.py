@@ -114,8 +114,8 @@ class Track:
         if sums and not bool(torch.stack(sums).isfinite().all()):
             start = self.along.starts[i]
             raise FloatingPointError(
-                f"the network answered nan somewhere in the {('rows', 'columns')[self.axis]} "
-                f"{start * self.scale}-{(start + self.along.window) * self.scale} of the image: "
+                "the network answered nan or infinity somewhere in the "
+                f"{('rows', 'columns')[self.axis]} {start * self.scale}-{(start + self.along.window) * self.scale} of the image: "
                 "are its weights, and the image's pixels, all numbers? "
                 "On a GPU, try amp=False: half precision ends at 65,504"
             )
