@@ -112,10 +112,10 @@ class Track:
     def _check_numbers(self, i: int) -> None:
         sums = self._sums.pop(i, [])
         if sums and not bool(torch.stack(sums).isfinite().all()):
-            start = self.along.starts[i]
+            start, what = self.along.starts[i], ("rows", "columns")[self.axis]
             raise FloatingPointError(
-                "the network answered nan or infinity somewhere in the "
-                f"{('rows', 'columns')[self.axis]} {start * self.scale}-{(start + self.along.window) * self.scale} of the image: "
+                f"the network answered nan or infinity somewhere in the {what} "
+                f"{start * self.scale}-{(start + self.along.window) * self.scale} of the image: "
                 "are its weights, and the image's pixels, all numbers? "
                 "On a GPU, try amp=False: half precision ends at 65,504"
             )
