@@ -148,7 +148,8 @@ _bytes(
 _bytes(
     "unknown compression",
     tiff(tags(9, 9, compression=65000), bytes(900)),
-    "Cannot open TIFF file due to missing codec of code 65000.",
+    "Cannot open TIFF file due to missing codec of code 65000.\n"
+    "hint: GDAL does not decode this kind here: convert it where it was made",
 )
 _bytes(
     "unknown colours",
@@ -159,6 +160,35 @@ _bytes(
     "offset beyond the end",
     tiff(tags(9, 9, offsets=1 << 30), bytes(900)),
     f"hint: the file is 1,028 bytes; its index needs 1,073,742,067: {CUT}",
+)
+UNLISTED = "leaves out {} of its strips or tiles\nhint: the file is damaged: fetch it again"
+_bytes(
+    "strips without a place",
+    tiff(tags(9, 9, strip_rows=2), bytes(900)),
+    f"the index of page 1 {UNLISTED.format(4)}",
+)
+_bytes(
+    "more rows than strips",
+    tiff(tags(900, 9, strip_rows=9), bytes(900)),
+    f"the index of page 1 {UNLISTED.format(99)}",
+)
+_bytes(
+    "bands without a place",
+    tiff(tags(9, 9) | {284: (3, [2])}, bytes(900)),
+    f"the index of page 1 {UNLISTED.format(2)}",
+)
+_bytes(
+    "tiles without a place",
+    tiff(
+        tags(40, 40, tile_width=16, tile_height=16, tile_offsets=500, tile_counts=768),
+        bytes(2000),
+    ),
+    f"the index of page 1 {UNLISTED.format(8)}",
+)
+_bytes(
+    "strips without a length",
+    tiff(tags(9, 9, strip_rows=5) | {273: (4, [500, 635]), 279: (4, [135])}, bytes(900)),
+    f"the index of page 1 {UNLISTED.format(1)}",
 )
 _bytes(
     "four gigabytes in one strip",

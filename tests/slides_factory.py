@@ -178,6 +178,24 @@ def _(path, rgb):
     return grey
 
 
+def _white_is_zero(path, rgb, **options):
+    return 255 - by_rasterio(path, rgb, photometric="miniswhite", **options)
+
+
+LAYOUTS |= {
+    "three bands, white is zero": lambda path, rgb: _white_is_zero(path, rgb, **TILED),
+    "three bands apart, white is zero": lambda path, rgb: _white_is_zero(path, rgb, interleave="band"),
+}  # fmt: skip
+
+
+@layout("5-D, white is zero")
+def _(path, rgb):
+    with tifffile.TiffWriter(path) as file:
+        for plane in rgb.transpose(2, 0, 1):
+            file.write(255 - plane, photometric="miniswhite", metadata=None)
+    return rgb
+
+
 @layout("fax, white is zero")
 def _(path, rgb):
     mask = rgb[:, :, 0] > 127

@@ -108,6 +108,53 @@ for name, description in {
     )
 
 
+for name, options, said in (
+    ("three slices, ImageJ", {"imagej": True, "metadata": {"axes": "ZYX"}}, "slices=3"),
+    ("three moments, ImageJ", {"imagej": True, "metadata": {"axes": "TYX"}}, "frames=3"),
+    ("three slices, OME", {"ome": True, "metadata": {"axes": "ZYX"}}, "SizeZ=3"),
+    ("three moments, OME", {"ome": True, "metadata": {"axes": "TYX"}}, "SizeT=3"),
+):
+    _refuse(
+        name,
+        f"its three pages are no colours: its description says {said}\n"
+        "hint: save the page that is the picture as a file of its own",
+        lambda path, rgb, options=options: tifffile.imwrite(
+            path, rgb.transpose(2, 0, 1).copy(), photometric="minisblack", **options
+        ),
+    )
+
+
+def _with_predictor(compression):
+    def write(path, rgb):
+        by_rasterio(path, rgb, photometric="rgb", compress="lzw", predictor=2)
+        with tifffile.TiffFile(path, mode="r+b") as file:
+            file.pages[0].tags[259].overwrite(compression)
+
+    return write
+
+
+for name, compression in (("PackBits", 32773), ("LERC", 34887)):
+    _refuse(
+        f"differences in {name}",
+        "its numbers are stored as differences, which GDAL would show as they are\n"
+        "hint: save it with another compression, for example with tifffile",
+        _with_predictor(compression),
+    )
+
+
+@refused("GIF whose first frame is a part of it")
+def _(path, rgb):
+    height, width, _ = rgb.shape
+    Image.fromarray(rgb).convert("P").save(path, "GIF")
+    content = bytearray(path.read_bytes())
+    content[6:10] = (width + 5).to_bytes(2, "little") + (height + 4).to_bytes(2, "little")
+    path.write_bytes(content)
+    return (
+        f"its first frame is {height} x {width} and the picture {height + 4} x {width + 5}\n"
+        "hint: save the whole picture as PNG, for example with Pillow"
+    )
+
+
 @refused("complex numbers")
 def _(path, rgb):
     by_rasterio(path, rgb[:, :, :1].astype(np.complex64))

@@ -8,9 +8,8 @@ refused and why.
 import os
 from pathlib import Path
 
-from kagglekit import handles
 from kagglekit.errors import SlideError
-from kagglekit.slides._gdal import FAILURES, cause
+from kagglekit.slides._gdal import FAILURES, cause, remedy
 from kagglekit.slides._layout import describe_picture, describe_tiff
 from kagglekit.slides._npy import describe_npy
 from kagglekit.slides._slide import Slide
@@ -53,7 +52,7 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
         raise
     except FAILURES as error:
         why = cause(error)
-        hint = handles.remedy(why, lambda: _DAMAGED)
+        hint = remedy(why, lambda: _DAMAGED)
         raise SlideError(f"{path}: cannot open: {why}", hint=hint) from error
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from rasterio._err import CPLE_BaseError
 from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import RasterioError
 
+from kagglekit import handles
 from kagglekit.rasters import open_raster
 
 # What rasterio and NumPy raise for a file that is damaged. SystemError is rasterio's "Unknown GDAL
@@ -37,6 +38,7 @@ FAILURES = (
 _CACHE = "GDAL_CACHEMAX"
 _OPTIONS = {"GTiff": {"NUM_THREADS": "1", "GEOREF_SOURCES": "NONE"}}
 _DAMAGE = re.compile(r"\w+Decode\w*:|Corrupt JPEG|Premature end|Inconsistent progression")
+_UNKNOWN = re.compile(r"[Uu]nsupported (?!marker)|not supported|missing codec")
 _here = threading.local()
 
 
@@ -51,6 +53,18 @@ def cause(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
     return _plain(str(getattr(error, "errmsg", None) or error) or type(error).__name__)
+
+
+def remedy(why: str, otherwise: Callable[[], str]) -> str:
+    """Return what to do about a file that could not be read.
+
+    Args:
+        why: what GDAL or the system said.
+        otherwise: tells what to do if it was nothing that is known here.
+    """
+    if _UNKNOWN.search(why):
+        return "GDAL does not decode this kind here: convert it where it was made"
+    return handles.remedy(why, otherwise)
 
 
 def _plain(text: str) -> str:

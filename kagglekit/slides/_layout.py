@@ -1,6 +1,7 @@
 """From a file to a `Source`: which dataset, which bands, what its blocks are."""
 
 import math
+import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,12 @@ def describe_tiff(path: Path) -> GdalSource:
     )
     for page, name in zip(pages, names, strict=True):
         dataset = open_dataset(name, "GTiff")
+        if page.unlisted:
+            raise SlideError(
+                f"{path}: the index of page {page.number} leaves out {page.unlisted} of its strips "
+                "or tiles",
+                hint="the file is damaged: fetch it again",
+            )
         # GDAL shows a picture of four bands where it has turned the pixels into RGBA itself.
         if dataset.shape != page.shape or dataset.count != page.samples:
             raise SlideError(
@@ -68,6 +75,7 @@ def describe_picture(path: Path, driver: str) -> GdalSource:
     colours = {colour.name for colour in dataset.colorinterp}
     table = None
     if driver == "GIF":
+        _check_canvas(path, dataset.shape)
         table = _colours(dataset.colormap(1))
     elif "palette" in colours:
         raise SlideError(f"{path}: its pixels are palette indices, not colours", hint=TO_RGB)
@@ -114,13 +122,14 @@ def _source(
             f"{path}: pixels are complex numbers", hint="save their real part or magnitude"
         )
     _check_block(path, dataset, block)
+    count = len(names) * len(bands)
     return GdalSource(
         path=path,
         driver=driver,
         names=names,
         bands=bands,
         shape=dataset.shape,
-        channels=len(names) * len(bands) if lookup is None else lookup.shape[1],
+        channels=lookup.shape[1] if lookup is not None and lookup.ndim == 2 else count,
         dtype=as_returned(stored) if lookup is None else lookup.dtype,
         block=(min(block[0], dataset.height), min(block[1], dataset.width)),
         stored_bands=dataset.count * len(names),
@@ -146,6 +155,18 @@ def _check_header(path: Path) -> None:
     header = _png_header(path)
     if len(header) != 33 or zlib.crc32(header[12:29]) != int.from_bytes(header[29:], "big"):
         raise SlideError(f"{path}: the PNG's header is damaged", hint="fetch the file again")
+
+
+def _check_canvas(path: Path, shape: tuple[int, int]) -> None:
+    """Refuse a GIF whose first frame is a part of the picture (GIF89a, CompuServe 1990)."""
+    with path.open("rb") as file:
+        width, height = struct.unpack("<6xHH", file.read(10))
+    if (height, width) != shape:
+        raise SlideError(
+            f"{path}: its first frame is {shape[0]} x {shape[1]} and the picture "
+            f"{height} x {width}",
+            hint="save the whole picture as PNG, for example with Pillow",
+        )
 
 
 def _is_interlaced(path: Path) -> bool:

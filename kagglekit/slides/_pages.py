@@ -27,7 +27,9 @@ _REFUSED = {
 }
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _YCBCR = 0, 1, 6
 _JPEG = 7
+_WITHOUT_PREDICTOR = (32773, 34887)  # PackBits and LERC: the program that wrote it took one
 _ALPHA = (1, 2)
+_COLOURS = 3
 TO_RGB = "convert it to RGB first, for example with Pillow: image.convert('RGB')"
 
 
@@ -46,6 +48,7 @@ def choose(path: Path, pages: list[Page]) -> list[Page]:
         return same
     alike = {(page.shape, page.bits, page.sample_format, page.photometric) for page in same}
     if len(same) == 3 and len(alike) == 1 and same[0].samples == 1:
+        _check_colours(path, same[0])
         return same
     listed = ", ".join(
         f"{page.number}: {page.shape[0]} x {page.shape[1]} of {page.samples} band(s), "
@@ -73,6 +76,11 @@ def choose_bands(path: Path, page: Page) -> tuple[int, ...]:
         )
     if page.photometric == _YCBCR and page.compression != _JPEG:
         raise SlideError(f"{path}: its pixels are YCbCr without JPEG, not RGB", hint=TO_RGB)
+    if page.predictor != 1 and page.compression in _WITHOUT_PREDICTOR:
+        raise SlideError(
+            f"{path}: its numbers are stored as differences, which GDAL would show as they are",
+            hint="save it with another compression, for example with tifffile",
+        )
     if page.samples in (1, 3):
         return (1,) if page.samples == 1 else (1, 2, 3)
     if page.samples in (2, 4) and page.extra[-1:] and page.extra[-1] in _ALPHA:
@@ -102,7 +110,7 @@ def lookup(path: Path, page: Page) -> np.ndarray | None:
             hint="save it as black-is-zero first",
         )
     dtype = np.uint8 if bits <= 8 else np.uint16
-    return np.arange((1 << bits) - 1, -1, -1).astype(dtype)[:, None]
+    return np.arange((1 << bits) - 1, -1, -1).astype(dtype)
 
 
 def _check_described(path: Path, page: Page, count: int) -> None:
@@ -113,6 +121,23 @@ def _check_described(path: Path, page: Page, count: int) -> None:
             f"{page.shape[0]} x {page.shape[1]}, and the file has {count} page(s): the others "
             "cannot be reached",
             hint="save it again with one page for each image, or as one RGB page",
+        )
+
+
+def _check_colours(path: Path, page: Page) -> None:
+    """Refuse three pages that the description calls slices, or moments, of a grey picture."""
+    text = page.description
+    if text.startswith("ImageJ="):
+        sizes = re.findall(r"^(slices|frames)=(\d{1,9})\s*$", text, re.MULTILINE)
+    elif "<OME" in text[:4096]:
+        sizes = re.findall(r'\b(SizeZ|SizeT)="(\d{1,9})"', text)
+    else:
+        return
+    found = [f"{name}={size}" for name, size in sizes if int(size) == _COLOURS]
+    if found:
+        raise SlideError(
+            f"{path}: its three pages are no colours: its description says {found[0]}",
+            hint="save the page that is the picture as a file of its own",
         )
 
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from kagglekit import handles
 from kagglekit.errors import SlideError
 from kagglekit.scaling import shrink
-from kagglekit.slides._gdal import FAILURES, cache_limit, cause, damage, listening
+from kagglekit.slides._gdal import FAILURES, cache_limit, cause, damage, listening, remedy
 from kagglekit.slides._source import Array, Reader, Source, state_of
 from kagglekit.slides._window import PADS, Lines, Pad, image_lines, pieces
 
@@ -242,7 +242,7 @@ class Slide:
         self._readers.pop((os.getpid(), threading.get_ident()), None)
         return SlideError(
             f"{self.path}: cannot read rows {y0}-{y1}, columns {x0}-{x1}: {why}",
-            hint=handles.remedy(why, self._source.remedy),
+            hint=remedy(why, self._source.remedy),
         )
 
 

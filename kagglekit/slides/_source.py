@@ -90,7 +90,8 @@ class GdalSource(Source):
         driver: GDAL's short name.
         names: datasets to open: one, or one for each page.
         bands: bands to read of each, from 1.
-        lookup: (n, channels) table that turns stored numbers into values; None to leave them.
+        lookup: table that turns stored numbers into values: (n,) for each band alike, (n, channels)
+            for the colours of one band's numbers; None to leave them.
     """
 
     driver: str
@@ -124,9 +125,12 @@ class _GdalReader:
         planes = self._planes(len(bands) * len(self._datasets), y1 - y0, x1 - x0)
         for i, dataset in enumerate(self._datasets):
             dataset.read(bands, window=window, out=planes[i * len(bands) : (i + 1) * len(bands)])
-        if self._source.lookup is not None:
-            values: Array = self._source.lookup[planes[0]]
+        table = self._source.lookup
+        if table is not None and table.ndim == 2:
+            values: Array = table[planes[0]]
             return values if scale == 1 else shrink(values, scale)
+        if table is not None:
+            planes = table[planes]
         return interleave(planes if scale == 1 else shrink_planes(planes, scale))
 
     def _planes(self, count: int, height: int, width: int) -> Array:

@@ -17,6 +17,7 @@ from kagglekit.errors import SlideError
 
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _SIZES = {2: 1, 5: 8, 7: 1, 10: 8, 11: 4, 12: 8}  # types whose values are not integers
+_BY_BAND = 2
 _MOST_PAGES = 4096
 _LONGEST_TEXT = 1 << 20
 _FETCH = "the file was probably cut off: fetch it again, and compare its size with the original's"
@@ -35,12 +36,14 @@ class Page:
         sample_format: 1 unsigned, 2 signed, 3 float; others exist.
         samples: numbers stored per pixel.
         compression: TIFF's code; 1 is none.
+        predictor: TIFF's code of what was done to the numbers before compression; 1 is nothing.
         photometric: TIFF's code of what the numbers mean; None when it is not said.
         extra: what each sample beyond the colours is: 1 and 2 are alpha.
         strip_rows: rows of a strip; None in a tiled page.
         reduced: a smaller copy of another page, or a mask.
         description: free text.
         needs: length in bytes that the file must have for all this page's pixels to be in it.
+        unlisted: stored blocks that the page has, and its index no place for: GDAL shows zeros.
     """
 
     number: int
@@ -49,12 +52,14 @@ class Page:
     sample_format: tuple[int, ...]
     samples: int
     compression: int
+    predictor: int
     photometric: int | None
     extra: tuple[int, ...]
     strip_rows: int | None
     reduced: bool
     description: str
     needs: int
+    unlisted: int
 
 
 def read_pages(path: Path) -> list[Page]:
@@ -125,6 +130,12 @@ class _Index:
                 hint="the file is damaged: fetch it again",
             )
         tiled = 322 in tags
+        rows, columns = first(323, 0) or height, first(322, 0) or width
+        if not tiled:
+            rows = min(first(278, height) or height, height)
+        blocks = -(-height // rows) * -(-width // columns)
+        blocks *= first(277, 1) if first(284, 1) == _BY_BAND else 1
+        lists = [tags[tag][1] for tag in ((324, 325) if tiled else (273, 279)) if tag in tags]
         return Page(
             number=number,
             shape=(height, width),
@@ -132,12 +143,14 @@ class _Index:
             sample_format=some(339, (1,)),
             samples=first(277, 1),
             compression=first(259, 1),
+            predictor=first(317, 1),
             photometric=first(262, -1) if 262 in tags else None,
             extra=some(338, ()),
-            strip_rows=None if tiled else min(first(278, height) or height, height),
+            strip_rows=None if tiled else rows,
             reduced=bool(first(254, 0) & 0b101),
             description=self._text(tags[270], number) if 270 in tags else "",
             needs=self._needs(tags, number),
+            unlisted=max(0, blocks - min(lists, default=blocks)),
         )
 
     def _needs(self, tags: dict[int, _Entry], number: int) -> int:
