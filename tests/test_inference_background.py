@@ -34,6 +34,18 @@ def line():
     return pixels
 
 
+def faint_line():
+    pixels = grainy()
+    pixels[:, 200] = 200
+    return pixels
+
+
+def star():
+    pixels = plain((0, 0, 0))
+    pixels[100, 100] = 40
+    return pixels
+
+
 def ramp(least):
     """Glass that gets darker to the right by `255 - least`, as lamps that are off centre do."""
     shades = np.linspace(255, least, 512).astype(np.uint8)
@@ -62,6 +74,8 @@ NOT_BACKGROUND = {
     "a gradient": ramp(235),
     "half glass, half black": np.concatenate([plain(), plain((0, 0, 0))]),
     "a thin line": line(),
+    "a thin line of little contrast": faint_line(),
+    "one bright pixel in black": star(),
     "noise": np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8),
     "a grey nucleus": spot((100, 100))[:, :, :1],
     "tissue in a window below a cell": spot((0, 0), 3)[:5, :5],
@@ -93,7 +107,24 @@ def test_the_border_counts_too():
 @pytest.mark.parametrize("what", [*BACKGROUND, *NOT_BACKGROUND])
 def test_more_bits_change_nothing(what, max_value):
     pixels = (BACKGROUND | NOT_BACKGROUND)[what].astype(float) / 255 * max_value
-    assert is_background(pixels.astype(np.uint16), max_value) == (what in BACKGROUND)
+    expected = what in BACKGROUND and what != "black with grain"
+    assert is_background(pixels.astype(np.uint16), max_value) == expected
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values"),
+    [
+        (np.uint16, (0, 1018)),
+        (np.uint16, (300, 300)),
+        (np.float32, (0, 900)),
+        (np.int16, (-900, -300)),
+    ],
+)
+def test_what_lies_low_among_many_numbers_is_not_black(dtype, values):
+    """12 bits of a camera kept in 16, and Hounsfield units."""
+    pixels = np.random.default_rng(0).integers(values[0], values[1] + 1, (64, 64, 1)).astype(dtype)
+    assert not is_background(pixels, max_value=65535)
+    assert is_background(np.zeros_like(pixels), max_value=65535)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int32, np.uint32, np.int64, np.float16])
