@@ -100,6 +100,14 @@ def test_files_named_by_a_template_are_found_by_it(tmp_path_factory, names: list
     assert list(found) == sorted(names)
 
 
+def test_a_link_that_leads_round_in_a_circle_hides_no_other_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    for name in ("1.png", "2.png", "3.png"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "a" / "loop.png").symlink_to("loop.png")
+    assert list(template.find(tmp_path, "a/{id}.png")) == ["1", "2", "3"]
+
+
 def test_a_given_field_narrows_what_is_found(tmp_path: Path) -> None:
     for name in ("x/masks/1.png", "x/masks/2.png", "y/masks/3.png", "[x]/masks/4.png"):
         put_image(tmp_path / name, (2, 2))

@@ -104,4 +104,4 @@ def test_a_pair_runs_as_plain_python(pair, tmp_path, monkeypatch):
     path, data = tmp_path / "submission.csv", comp.find_data(tree)
     assert submission.validate(path, comp, data) == []
     assert set(submission.score(path, comp, data, truth).per_image) == set(truth)
-    assert not (tmp_path / "submission.log").exists()  # no image failed
+    assert not (tmp_path / "submission.csv.log").exists()  # no image failed

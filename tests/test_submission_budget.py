@@ -78,6 +78,20 @@ def test_down_to_the_last_plan_and_then_images_are_left_out() -> None:
     assert machine.now <= 0.95 * 0.5 * HOUR
 
 
+def test_a_cheaper_plan_is_tried_before_an_image_is_left_out() -> None:
+    machine = Machine({"d": 1.0, "f": 0.1})
+    machine.pixels = {"a": 10, "big": 1000, "c": 10}
+    assert machine.run(machine.budget(500 / HOUR, ["d", "f"])) == "dff"
+    assert machine.said[0] == "d needs 1000 s of 465 for `big`: from now on f"
+
+
+def test_images_that_cannot_be_read_say_nothing() -> None:
+    machine = Machine({"d": 1.0})
+    machine.pixels = {"a": 0, "b": 0, "c": 0, "e": 1000, "f": 1000}
+    assert machine.run(machine.budget(1, ["d"])) == "ddddd"
+    assert machine.said[0].startswith("1 image done, 1 to go: with d they take ")
+
+
 def test_smaller_images_still_fit_where_a_large_one_does_not() -> None:
     machine = Machine({"n": 1.0}, count=4)
     machine.pixels |= {"000": 1000, "001": 1000, "002": 2000, "003": 500}

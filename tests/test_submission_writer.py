@@ -223,7 +223,7 @@ def test_of_twenty_images_three_are_damaged(
     assert list(writer.failed) == ["03", "11", "19"]
     assert writer.failed["03"].startswith(reason)
     *_, count, failed, first, second, third = capsys.readouterr().out.splitlines()
-    assert [count, failed] == ["s.csv: masks for 17 of 20 images", "3 failed, see s.log:"]
+    assert [count, failed] == ["s.csv: masks for 17 of 20 images", "3 failed, see s.csv.log:"]
     assert first == f"  `03`: {writer.failed['03']}"
     assert (second[:6], third[:6]) == ("  `11`", "  `19`")
     log = writer.log.read_text()
@@ -258,7 +258,7 @@ def test_strict_stops_at_the_first_one(tmp_path: Path) -> None:
     assert caught.value.__notes__ == ["this was image `b`"]
     texts = submission.read(tmp_path / "s.csv", HUBMAP)
     assert texts == {"a": [A.to_text()], "b": [], "c": []}
-    assert not (tmp_path / "s.log").exists()
+    assert not (tmp_path / "s.csv.log").exists()
 
 
 def test_all_fail_and_that_is_told(tmp_path: Path) -> None:
@@ -276,7 +276,7 @@ def test_all_fail_and_that_is_told(tmp_path: Path) -> None:
         "every image failed, 2 of 2: that is no bad image; what is in the file is valid, and empty\n"
         "  - `a`: KeyError: 'a'\n"
         "  - `b`: KeyError: 'b'\n"
-        f"hint: `{tmp_path / 's.log'}` has the tracebacks"
+        f"hint: `{tmp_path / 's.csv.log'}` has the tracebacks"
     )
     assert submission.validate(tmp_path / "s.csv", HUBMAP, data) == []
 
@@ -290,6 +290,58 @@ def test_an_error_after_the_masks_leaves_them(tmp_path: Path) -> None:
         writer["b"] = B
     assert writer.failed == {"a": "ValueError: a plot of it"}
     assert submission.read(writer.path, HUBMAP) == {"a": [A.to_text()], "b": [B.to_text()]}
+
+
+def test_a_cheaper_attempt_mends_a_failed_one(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+        for image_id, _ in writer.todo():
+            with writer.attempt(image_id):
+                raise MemoryError
+            assert image_id in writer.failed
+            with writer.attempt(image_id):
+                writer[image_id] = A
+    assert writer.failed == {}
+    assert submission.read(writer.path, HUBMAP) == {"a": [A.to_text()], "b": [A.to_text()]}
+
+
+def test_errors_after_all_masks_do_not_stop_the_run(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a", "b")
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer:
+        for image_id, _ in writer.todo():
+            with writer.attempt(image_id):
+                writer[image_id] = A
+                raise ValueError("a plot")
+    assert writer.failed.keys() == {"a", "b"}
+    assert submission.read(writer.path, HUBMAP) == {"a": [A.to_text()], "b": [A.to_text()]}
+
+
+def test_a_log_of_ones_own_stays(tmp_path: Path) -> None:
+    (tmp_path / "s.log").write_text("mine")
+    data = make_test(tmp_path, HUBMAP, "a")
+    with submission.Writer(HUBMAP, data, tmp_path / "s.csv"):
+        pass
+    assert (tmp_path / "s.log").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("none/s.csv", "its folder is not there"), ("test", "it is a folder")]
+)
+def test_where_no_file_can_be(name: str, why: str, tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "a")
+    with pytest.raises(SubmissionError) as caught, submission.Writer(HUBMAP, data, tmp_path / name):
+        pass
+    assert str(caught.value) == f"`{tmp_path / name}` cannot be written: {why}"
+
+
+def test_an_id_that_is_a_number(tmp_path: Path) -> None:
+    data = make_test(tmp_path, HUBMAP, "10044")
+    with (
+        submission.Writer(HUBMAP, data, tmp_path / "s.csv") as writer,
+        pytest.raises(SubmissionError) as caught,
+    ):
+        writer[10044] = A  # type: ignore[index]
+    assert caught.value.problems == ("near: `10044`",)
 
 
 def test_what_attempt_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -432,7 +484,7 @@ def test_a_write_that_fails_leaves_the_last_good_file(tmp_path: Path, monkeypatc
 def test_a_journal_with_a_torn_line_and_a_gone_image(tmp_path: Path) -> None:
     data = make_test(tmp_path, HUBMAP, "a", "b")
     writer = submission.Writer(HUBMAP, data, tmp_path / "s.csv")
-    writer.journal.write_text('["a", [""]]\n["gone", ["1 1"]]\n["b", ["1')
+    writer.journal.write_text('["a", [""]]\n5\n["c", 5]\n["gone", ["1 1"]]\n["b", ["1')
     with writer:
         assert [image_id for image_id, _ in writer.todo()] == ["b"]
         assert writer.path.read_text() == "id,predicted\na,\nb,\n"

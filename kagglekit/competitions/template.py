@@ -94,13 +94,24 @@ def _names(
     Names stay text, and what a name is comes with the listing: a competition may have 100,000.
     """
     level, *deeper = levels
-    with suppress(OSError), os.scandir(f"{root}/{folder}") as entries:
+    try:
+        entries = os.scandir(f"{root}/{folder}")
+    except OSError:  # not a folder, not there, not to be read
+        return
+    with entries:
         for entry in entries:
             if level.fullmatch(entry.name):
                 if deeper:
                     yield from _names(root, f"{folder}{entry.name}/", deeper, folders)
-                elif entry.is_dir() if folders else entry.is_file():
+                elif _is(entry, folders):
                     yield folder + entry.name
+
+
+def _is(entry: os.DirEntry[str], folder: bool) -> bool:
+    """Whether an entry is a folder, or a file; a link that leads round in a circle is neither."""
+    with suppress(OSError):
+        return entry.is_dir() if folder else entry.is_file()
+    return False
 
 
 def _parts(template: str) -> list[tuple[str, str]]:

@@ -33,7 +33,8 @@ class Budget(Generic[Plan]):
     The clock starts when the Budget is made: make it in the notebook's first cell. Once a plan has
     done three images (or has taken a twentieth of the hours) their seconds per pixel tell how long
     all the others will take; when that is more than what is left, the next plan is used from then
-    on. An image for which even the last plan has no time is left out, so its row stays empty and
+    on, as it is at an image for which the plan in use has no time. One for which even the last
+    plan has none is left out, so its row stays empty and
     the notebook ends before it is ended. A twentieth of the hours is kept back.
 
     Memory is watched the same way: what this process held at most while it did the largest image
@@ -95,12 +96,16 @@ class Budget(Generic[Plan]):
 
         Args:
             images: id and path, as `Writer.todo` gives them.
-            pixels: how many each of them has, as `Writer.pixels` gives them.
+            pixels: how many each of them has, as `Writer.pixels` gives them; 0 if not known.
         """
         waiting = dict(pixels)
         for image_id, path in images:
-            size = waiting.pop(image_id)
+            size = waiting.pop(image_id, 0)
             needs, left = size * self._per_pixel(), self._left()
+            while needs > left > 0 and self._place + 1 < len(self._plans):
+                why = f"{_name(self.plan)} needs {needs:.0f} s of {left:.0f} for `{image_id}`"
+                self._use_next(why)
+                needs = size * self._per_pixel()
             if left <= 0 or needs > left:
                 self._say(f"`{image_id}` is left out: it needs {needs:.0f} s of {max(left, 0):.0f}")
                 continue
@@ -123,7 +128,7 @@ class Budget(Generic[Plan]):
 
     def _note(self, size: int, seconds: float) -> None:
         spent = self._spent[self._place]
-        spent.images += 1
+        spent.images += size > 0  # one that cannot be read says nothing about others
         spent.pixels += size
         spent.seconds += seconds
         spent.largest = max(spent.largest, size)
@@ -149,8 +154,11 @@ class Budget(Generic[Plan]):
         """Go to the next plan if the one in use takes too long or too much memory."""
         why = self._too_slow(waiting) or self._too_large(waiting)
         if why and self._place + 1 < len(self._plans):
-            self._place += 1
-            self._say(f"{why}: from now on {_name(self.plan)}")
+            self._use_next(why)
+
+    def _use_next(self, why: str) -> None:
+        self._place += 1
+        self._say(f"{why}: from now on {_name(self.plan)}")
 
     def _too_slow(self, waiting: Mapping[str, int]) -> str:
         needs, left = self._per_pixel() * sum(waiting.values()), self._left()

@@ -40,9 +40,9 @@ class Journal:
             for line in file:
                 try:
                     image_id, texts = json.loads(line)
-                except ValueError:
+                    finished[str(image_id)] = [str(text) for text in texts]
+                except (ValueError, TypeError):
                     continue  # blank, or cut off when the run was killed
-                finished[image_id] = texts
         return finished
 
     def remove(self) -> None:

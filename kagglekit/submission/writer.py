@@ -37,9 +37,9 @@ class Writer:
     so the next Writer starts afresh; to start afresh earlier, delete it.
 
     An image that fails inside `attempt` keeps its empty rows; the others go on. Each failure is
-    written with its traceback to `submission.log` beside the file, and told at the end. It is not
-    in the journal, so the next run tries it again. When all images fail, that is no bad image but
-    a bug, and leaving raises.
+    written with its traceback to `submission.csv.log` beside the file, and told at the end. It is
+    not in the journal, so the next run tries it again. When all images fail, that is no bad image
+    but a bug, and leaving raises.
 
     One process at a time may write a file: of several ranks the first, with what
     `inference.collect` brings it.
@@ -73,7 +73,7 @@ class Writer:
         self.comp = comp
         self.data = data
         self.path = Path(path) if path is not None else _default_path()
-        self.log = self.path.with_suffix(".log")
+        self.log = self.path.with_name(f"{self.path.name}.log")
         self.journal = self.path.with_name(f".{self.path.name}.journal")
         self.on_error = on_error
         self.failed: dict[str, str] = {}
@@ -89,6 +89,11 @@ class Writer:
 
     def __enter__(self) -> Writer:
         lock = self.path.with_name(f".{self.path.name}.lock")
+        if self.path.is_dir() or not self.path.parent.is_dir():
+            raise SubmissionError(
+                f"`{self.path}` cannot be written: "
+                + ("it is a folder" if self.path.is_dir() else "its folder is not there")
+            )
         try:
             if not self._alone.enter_context(held(lock)):
                 raise SubmissionError(
@@ -124,7 +129,8 @@ class Writer:
             if len(self._done) == len(self._images):
                 self._journal.remove()
         self._sum_up()
-        if error is None and self.failed and self.failed.keys() == self._images.keys():
+        every = self.failed.keys() == self._images.keys() and not self._done
+        if error is None and self.failed and every:
             raise SubmissionError(
                 f"every image failed, {len(self.failed)} of {len(self.failed)}: that is no bad "
                 "image; what is in the file is valid, and empty",
@@ -158,8 +164,9 @@ class Writer:
         """Guard the work on one image: an error in the `with` block is that image's alone.
 
         It is told and logged, and the rows stay as they are: empty, or with the masks that were
-        set before the error. With `on_error="raise"` the error goes on, with the id in a note. So
-        does one of writing the files, which would befall the other images too.
+        set before the error, with which the image is done. A later attempt may set them. With
+        `on_error="raise"` the error goes on, with the id in a note. So does one of writing the
+        files, which would befall the other images too.
 
         Raises:
             SubmissionError: the id is unknown.
@@ -198,6 +205,7 @@ class Writer:
         self._journal.append(image_id, texts)
         self._texts[image_id] = texts
         self._done.add(image_id)
+        self.failed.pop(image_id, None)
         self._behind = True
         if monotonic() - self._replaced >= max(_SECONDS, _SHARE * self._took):
             self._replace()
@@ -221,7 +229,7 @@ class Writer:
                 f"`{image_id}` is not a test image: {len(self._images)} are known"
                 + ("" if self._images else ", because the Writer is used outside `with`"),
                 problems=[
-                    f"near: `{i}`" for i in difflib.get_close_matches(image_id, self._images)
+                    f"near: `{i}`" for i in difflib.get_close_matches(str(image_id), self._images)
                 ],
                 hint="take the ids from `todo()`",
             )
