@@ -105,7 +105,7 @@ def watch(happens):
         fsync(descriptor)
 
     def replace_told(source, target, **more):
-        if Path(target).name == "state.npz":
+        if Path(target).name == "prediction-state.npz":
             happens("replace")
         replace(source, target, **more)
 

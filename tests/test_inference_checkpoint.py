@@ -97,7 +97,7 @@ def slide(tmp_path):
 def stopped(slide, folder, **options):
     with pytest.raises(KeyboardInterrupt):
         predict_mask(model(at=8), slide, progress=False, checkpoint=folder, **options)
-    assert (folder / "state.npz").exists()
+    assert (folder / "prediction-state.npz").exists()
 
 
 OTHERS = {
@@ -174,9 +174,9 @@ def test_what_was_appended_and_not_counted_is_ignored(slide, tmp_path):
     folder = tmp_path / "notes"
     expected = predict_mask(model(), slide, progress=False)
     stopped(slide, folder, batch_size=1)
-    with (folder / "changes-0").open("ab") as file:
+    with (folder / "prediction-changes-0").open("ab") as file:
         file.write(b"half of a pos")
-    (folder / "state.npz.new").write_bytes(b"half of a state")
+    (folder / "prediction-state.npz.new").write_bytes(b"half of a state")
     resumed = model()
     options = {"batch_size": 1, "progress": False, "checkpoint": folder}
     assert predict_mask(resumed, slide, **options) == expected
@@ -201,7 +201,7 @@ def test_it_goes_on_in_as_many_threads_as_it_began(slide, tmp_path, monkeypatch)
 def test_a_folder_that_another_process_is_at_work_in(slide, tmp_path):
     folder = tmp_path / "notes"
     folder.mkdir()
-    with holding(folder / "lock"):
+    with holding(folder / ".prediction-lock"):
         with pytest.raises(ValueError) as raised:
             predict_mask(model(), slide, progress=False, checkpoint=folder)
         assert str(raised.value) == (
@@ -215,9 +215,11 @@ def test_a_folder_that_another_process_is_at_work_in(slide, tmp_path):
 def test_the_folder_may_hold_other_files(slide, tmp_path):
     folder = tmp_path / "notes"
     folder.mkdir()
-    (folder / "mine.txt").write_text("stays")
+    names = ["changes-2026.txt", "lock", "mine.txt", "state.npz"]
+    for name in names:
+        (folder / name).write_text("stays")
     predict_mask(model(), slide, progress=False, checkpoint=folder)
-    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == names
 
 
 def test_nothing_there_is_nothing_to_load(tmp_path):
@@ -228,7 +230,7 @@ def test_nothing_there_is_nothing_to_load(tmp_path):
 def test_saved_is_loaded_and_grows_at_its_end(tmp_path):
     note, arrays = Checkpoint(tmp_path / "notes", "key"), [np.array([3, 1], np.uint32)]
     note.save({"a": np.arange(3)}, [arrays, []])
-    sizes = [(tmp_path / "notes" / f"changes-{k}").stat().st_size for k in (0, 1)]
+    sizes = [(tmp_path / "notes" / f"prediction-changes-{k}").stat().st_size for k in (0, 1)]
     arrays.append(np.array([7], np.uint32))
     note.save({"a": np.arange(4)}, [arrays, []])
     state, changes = Checkpoint(tmp_path / "notes", "key").load()
@@ -298,7 +300,7 @@ def test_a_map_of_which_nothing_was_written_goes_on(slide, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         predict_prob(two_scales(at=0), slide, path, checkpoint=folder, **options)
     assert np.load(tmp_path / "map.npy.part").shape == (3,)
-    assert (folder / "state.npz").exists()
+    assert (folder / "prediction-state.npz").exists()
     found = predict_prob(two_scales(), slide, path, checkpoint=folder, **options)
     assert np.array_equal(found, expected)
 
@@ -366,7 +368,7 @@ def test_notes_that_are_not_whole_are_not_used(tmp_path, what):
     note, arrays = Checkpoint(folder, "A"), [np.array([5, 6], np.uint32)]
     note.save({}, [arrays])
     note.save({}, [[*arrays, np.array([7], np.uint32)]])
-    path = folder / "changes-0"
+    path = folder / "prediction-changes-0"
     if what == "gone":
         path.unlink()
     else:
@@ -380,7 +382,7 @@ def test_notes_that_are_not_whole_are_not_used(tmp_path, what):
 def test_what_was_appended_before_anything_counted_is_thrown_away(tmp_path):
     note = Checkpoint(tmp_path, "A")
     note.save({}, [])  # no part of the map was finished yet
-    (tmp_path / "changes-0").write_bytes(b"not counted")
+    (tmp_path / "prediction-changes-0").write_bytes(b"not counted")
     again = Checkpoint(tmp_path, "A")
     assert again.load() == ({}, [])
     again.save({}, [[np.array([5], np.uint32)]])
@@ -390,7 +392,7 @@ def test_what_was_appended_before_anything_counted_is_thrown_away(tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"PK\3\4 cut off", b"something else"])
 def test_a_damaged_state_is_not_used(tmp_path, content):
-    (tmp_path / "state.npz").write_bytes(content)
+    (tmp_path / "prediction-state.npz").write_bytes(content)
     with pytest.warns(UserWarning) as told:  # noqa: PT030  compared below
         assert Checkpoint(tmp_path, "A").load() is None
     assert [str(one.message) for one in told] == [f"{tmp_path} is damaged: starting anew"]
@@ -399,13 +401,13 @@ def test_a_damaged_state_is_not_used(tmp_path, content):
 def test_a_state_of_which_some_bytes_changed_is_not_used(tmp_path):
     note, state = Checkpoint(tmp_path, "A"), {"sums": np.arange(400), "done": np.array(3)}
     note.save({f"{name}-0": value for name, value in state.items()}, [[np.arange(9)]])
-    whole, random = (tmp_path / "state.npz").read_bytes(), np.random.default_rng(0)
+    whole, random = (tmp_path / "prediction-state.npz").read_bytes(), np.random.default_rng(0)
     used = 0
     for _ in range(400):
         damaged = np.frombuffer(whole, np.uint8).copy()
         places = random.integers(len(whole), size=random.integers(1, 40))
         damaged[places] = random.integers(256, size=len(places))
-        (tmp_path / "state.npz").write_bytes(damaged.tobytes())
+        (tmp_path / "prediction-state.npz").write_bytes(damaged.tobytes())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = Checkpoint(tmp_path, "A").load()
@@ -416,7 +418,7 @@ def test_a_state_of_which_some_bytes_changed_is_not_used(tmp_path):
 
 
 def test_a_state_of_something_else_is_not_used(tmp_path):
-    np.savez(tmp_path / "state.npz", a=np.arange(3))
+    np.savez(tmp_path / "prediction-state.npz", a=np.arange(3))
     with pytest.warns(UserWarning, match="another prediction"):
         assert Checkpoint(tmp_path, "A").load() is None
 
@@ -460,6 +462,16 @@ def test_a_map_that_fails_leaves_nothing_behind(slide, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         predict_prob(model(), slide, path, progress=False)
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_map_cannot_take_the_slide_s_place(tmp_path):
+    np.save(tmp_path / "slide.npy", np.zeros((40, 40, 3), np.uint8))
+    (tmp_path / "link.npy").symlink_to("slide.npy")
+    with open_slide(tmp_path / "slide.npy") as slide:
+        for name in ("slide.npy", "link.npy"):
+            with pytest.raises(ValueError, match=r"\.npy is the slide itself; name another file$"):
+                predict_prob(model(), slide, tmp_path / name, progress=False)
+    assert not np.load(tmp_path / "slide.npy").any()
 
 
 def test_a_map_cannot_take_a_folder_s_place(slide, tmp_path):

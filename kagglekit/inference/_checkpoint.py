@@ -1,9 +1,9 @@
 """What is done of a prediction, noted after each strip, so that a kill costs at most one.
 
-A folder of two kinds of files: `changes-<mask>`, to which positions are appended, and `state.npz`,
-replaced atomically, which says how many of them count, and their checksum. A kill between the two
-leaves positions that nobody counts. Of another prediction's files `state.npz` goes first, and
-nothing counts then.
+Two kinds of files: `prediction-changes-<mask>`, to which positions are appended, and
+`prediction-state.npz`, replaced atomically, which says how many of them count, and their checksum.
+A kill between the two leaves positions that nobody counts. Of another prediction's files the state
+goes first, and nothing counts then. The folder may hold other files, which stay.
 """
 
 import hashlib
@@ -21,6 +21,8 @@ import torch
 
 from kagglekit.fingerprint import fingerprint
 from kagglekit.inference._job import Job
+
+_STATE, _CHANGES = "prediction-state.npz", "prediction-changes-"
 
 State: TypeAlias = dict[str, npt.NDArray[Any]]
 Changes: TypeAlias = list[list[npt.NDArray[Any]]]  # of each mask, arrays of positions
@@ -44,7 +46,7 @@ class Checkpoint:
     def load(self) -> tuple[State, Changes] | None:
         """Return what was saved last, or None if there is nothing of this prediction."""
         try:
-            file = (self.folder / "state.npz").open("rb")
+            file = (self.folder / _STATE).open("rb")
         except FileNotFoundError:
             return None
         try:
@@ -71,7 +73,7 @@ class Checkpoint:
         if found != list(zip(counts, sums, strict=True)):
             self._say("damaged")
             return None
-        for path in self.folder.glob("changes-*"):
+        for path in self.folder.glob(f"{_CHANGES}*"):
             if path not in paths:  # appended to, and never counted
                 path.unlink()
         for path, positions in zip(paths, changes, strict=True):
@@ -120,19 +122,19 @@ class Checkpoint:
             "sums": np.array(self._sums, np.uint32),
             "dtype": np.empty(0, kinds[0]),
         }
-        beside = self.folder / "state.npz.new"
+        beside = self.folder / f"{_STATE}.new"
         with beside.open("wb") as file:
             names, key = np.array(sorted(notes)), np.array(self.key)
             np.savez(file, allow_pickle=False, names=names, key=key, **notes)
             file.flush()
             os.fsync(file.fileno())
-        beside.replace(self.folder / "state.npz")
+        beside.replace(self.folder / _STATE)
 
     def _say(self, what: str) -> None:
         warnings.warn(f"{self.folder} is {what}: starting anew", stacklevel=3)
 
     def _path(self, mask: int) -> Path:
-        return self.folder / f"changes-{mask}"
+        return self.folder / f"{_CHANGES}{mask}"
 
 
 def forget(folder: Path | None) -> None:
@@ -145,7 +147,7 @@ def forget(folder: Path | None) -> None:
 
 
 def _clear(folder: Path) -> None:
-    for path in [folder / "state.npz", *folder.glob("changes-*")]:
+    for path in [folder / _STATE, *folder.glob(f"{_CHANGES}*")]:
         path.unlink(missing_ok=True)
 
 

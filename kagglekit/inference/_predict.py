@@ -123,6 +123,8 @@ def predict_prob(
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
+    if path.exists() and path.samefile(slide.path):
+        raise ValueError(f"{path} is the slide itself; name another file")
     beside = path.with_name(f"{path.name}.part")
     sink = _MapSink(beside, job, dtype)
     try:

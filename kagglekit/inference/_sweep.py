@@ -117,7 +117,7 @@ def _alone_in(folder: Path | None) -> Iterator[None]:
         yield
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with held(folder / "lock") as is_ours:
+    with held(folder / ".prediction-lock") as is_ours:
         if not is_ours:
             raise ValueError(
                 f"another prediction is at work with checkpoint={str(folder)!r}: "
