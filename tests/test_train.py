@@ -16,13 +16,15 @@ import torch
 from kagglekit import competitions, submission, train
 from kagglekit.competitions.data import Data
 from kagglekit.errors import CheckpointError
-from kagglekit.losses import bce_dice_loss, tversky_loss
+from kagglekit.losses import bce_dice_loss, bce_loss, tversky_loss
 from kagglekit.models import Recipe, build
 from kagglekit.rle import RLE
 from kagglekit.submission import score_masks
+from kagglekit.tiles import TileDataset, evenly, shuffled
 from kagglekit.train import Settings, Validation, _fit
 from kagglekit.train._clock import Clock
 from tests import train_worker
+from tests.holding import holding
 from tests.launching import ended, launch_on, run
 from tests.train_worker import COMP, SETTINGS, fit, parts
 
@@ -264,7 +266,7 @@ def test_a_damaged_state(content, tmp_path):
         fit(folder)
     assert str(raised.value) == (
         f"`{folder / 'state.pt'}` is damaged, or no state of a training\n"
-        "hint: copy it again from where the training wrote it, or delete it to begin anew"
+        "hint: copy it again from where the training wrote it, or begin anew in another folder"
     )
 
 
@@ -298,6 +300,83 @@ def test_other_settings_are_refused(tmp_path):
         "  - lr: 0.003 when it began, 0.1 now\n"
         "hint: give what it began with, or another folder for a training of its own"
     )
+
+
+def test_other_tiles_or_judges_are_refused(tmp_path):
+    """A folder of another fold: its model has seen what this one is judged by."""
+    settings = replace(SETTINGS, epochs=1)
+    fit(tmp_path / "run", settings)
+    dataset, sampler, valid = parts(tmp_path / "images")
+    few = dataset.index.select(np.arange(len(dataset) - 1))
+    one = dict(list(valid.images.items())[:1])
+
+    def refused(dataset=dataset, sampler=sampler, valid=valid):
+        with pytest.raises(CheckpointError) as raised:
+            train.fit(train_worker.model(), dataset, sampler, tmp_path / "run", settings, valid)
+        return [problem.partition(":")[0] for problem in raised.value.problems]
+
+    assert refused(dataset=TileDataset(dataset.pictures, dataset.index)) == ["augmentation"]
+    assert refused(dataset=TileDataset(dataset.pictures, few, dataset.augment)) == ["tiles"]
+    assert refused(sampler=evenly(np.arange(len(dataset)) > 2, seed=3)) == ["draws"]
+    assert refused(valid=replace(valid, images=one)) == ["validation"]
+    assert refused(valid=replace(valid, options={"threshold": 0.9})) == ["validation"]
+    assert refused(valid=replace(valid, finish=list)) == ["validation"]
+    assert refused(valid=None) == ["validation"]
+    assert fit(tmp_path / "run", settings).is_finished
+
+
+def test_half_of_a_training_s_folder_is_refused(tmp_path):
+    folder, settings = tmp_path / "run", replace(SETTINGS, epochs=1)
+    fit(folder, settings)
+    best = (folder / "best.safetensors").read_bytes()
+    (folder / "best.safetensors").unlink()
+    with pytest.raises(CheckpointError) as raised:
+        fit(folder, settings)
+    assert str(raised.value) == (
+        f"`{folder}` has a training's `state.pt` and not its `best.safetensors`\n"
+        "hint: copy that there, too, or take another folder for a training of its own"
+    )
+    (folder / "best.safetensors").write_bytes(best)
+    (folder / "state.pt").unlink()
+    with pytest.raises(CheckpointError, match=r"has a training's `best.safetensors` and not its"):
+        fit(folder, settings)
+    assert (folder / "best.safetensors").read_bytes() == best
+
+
+def test_one_training_a_folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    with holding(tmp_path / "run" / ".training-lock"), pytest.raises(CheckpointError) as raised:
+        fit(tmp_path / "run", replace(SETTINGS, epochs=1))
+    assert str(raised.value) == (
+        f"another training is at work in `{tmp_path / 'run'}`\nhint: each needs a folder of its own"
+    )
+
+
+def test_numbers_of_numpy_and_losses_in_losses_go_on(tmp_path):
+    loss = partial(sum_of, first=bce_loss, second=partial(tversky_loss, alpha=np.float64(0.3)))
+    settings = replace(
+        SETTINGS, epochs=np.int64(1), lr=np.float64(1e-3), clip=np.float32(1), loss=loss
+    )
+    dataset, _, valid = parts(tmp_path / "images")
+    sampler = shuffled(dataset.index, seed=np.int64(3))
+    for _ in range(2):
+        model = train_worker.model()
+        assert train.fit(model, dataset, sampler, tmp_path / "run", settings, valid).is_finished
+    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    assert state["shaping"]["loss"] == (
+        "sum_of(first=bce_loss, second=tversky_loss(alpha=np.float64(0.3)))"
+    )
+
+
+def test_nothing_to_train_on(tmp_path):
+    dataset, _, valid = parts(tmp_path / "images")
+    nothing = shuffled(dataset.index.select(np.zeros(len(dataset), bool)))
+    with pytest.raises(ValueError, match="^the sampler draws no tile; expected at least one"):
+        train.fit(train_worker.model(), dataset, nothing, tmp_path / "run", SETTINGS, valid)
+
+
+def sum_of(logits, target, first, second):
+    return first(logits, target) + second(logits, target)
 
 
 def test_another_network_or_loss_is_refused(tmp_path):

@@ -13,6 +13,7 @@ import random
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from functools import wraps
 from hashlib import sha256
@@ -64,9 +65,11 @@ def images(folder):
     for seed in (0, 1):
         pixels = smooth_picture((96, 72), seed=seed)
         path = folder / f"{seed}.tiff"
-        if not path.exists():  # ranks share them, and none must read what another is writing
+        if not path.exists():  # ranks share them: none must write what another is reading
             write_image(beside := folder / f"{seed}-{os.getpid()}.tiff", pixels)
-            beside.replace(path)
+            with suppress(FileExistsError):
+                path.hardlink_to(beside)
+            beside.unlink()
         paths[f"image{seed}"] = path
         truth[f"image{seed}"] = [RLE.from_mask((pixels[:, :, 0] > 140).astype(np.uint8))]
     return paths, truth
@@ -197,7 +200,8 @@ def ranks(folder):
     told["left"] = forks.wait(forks.start(2, left, lambda rank: dying(left / "run")))
     told["why"] = (left / "0.txt").read_text()
     (folder / "host0" / "run").mkdir(parents=True)
-    (folder / "host0" / "run" / "state.pt").write_bytes((killed / "state.pt").read_bytes())
+    for name in ("state.pt", "best.safetensors"):
+        (folder / "host0" / "run" / name).write_bytes((killed / name).read_bytes())
     kill_again_and_again(
         lambda: forks.start(2, folder / "forks", lambda rank: fit(killed, RANKS, seed=rank)), killed
     )

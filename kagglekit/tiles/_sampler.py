@@ -51,7 +51,7 @@ class TileSampler(Sampler[Draw]):
     """
 
     def __init__(self, groups: Sequence[Numbers], counts: Sequence[int], seed: int = 0) -> None:
-        self.groups, self.counts, self.seed = tuple(groups), tuple(counts), seed
+        self.groups, self.counts, self.seed = tuple(groups), tuple(counts), int(seed)
         self.epoch = 0
         self.start = 0
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,7 +13,9 @@ from torch.utils.data import DataLoader
 
 from kagglekit import models, plots
 from kagglekit.bars import tqdm
+from kagglekit.errors import CheckpointError
 from kagglekit.inference import agree
+from kagglekit.locks import held
 from kagglekit.models import Model
 from kagglekit.tiles import TileDataset, TileSampler, collate
 from kagglekit.train._clock import Clock
@@ -21,16 +24,12 @@ from kagglekit.train._picture import draw_batch
 from kagglekit.train._replace import replacing
 from kagglekit.train._run import Batch, Run
 from kagglekit.train._settings import Settings
+from kagglekit.train._shaping import shaping_of
 from kagglekit.train._steps import Batches, Step, plan
 from kagglekit.train._validation import Validation
 from kagglekit.train._workers import fitting_workers
 
 _GO, _SAVE, _STOP = 0, 1, 2
-# What a network is, and how it sees a tile; of a recipe the rest is how masks are made.
-_SEEN = (
-    "architecture", "options", "in_channels", "classes", "mean", "std", "max_value", "scale",
-    "window", "stride",
-)  # fmt: skip
 _SHOWN = 4  # tiles in the picture of the batch
 
 
@@ -77,7 +76,8 @@ def fit(
         What came of it; on every rank.
 
     Raises:
-        CheckpointError: the folder's training was begun with other settings.
+        CheckpointError: the folder's training was begun with other settings, tiles or images to
+            validate on; its best checkpoint, or its state, is missing; another is at work there.
         FloatingPointError: the loss is no longer a number.
         RuntimeError: the connection to another rank broke, or any other that torch raises.
         ValueError: the model's planes are not the classes that are validated.
@@ -86,10 +86,13 @@ def fit(
     settings, folder = settings or Settings(), Path(folder)
     if validation is not None:
         validation.check(model)
+    if not len(sampler):
+        raise ValueError("the sampler draws no tile; expected at least one an epoch")
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, settings)
     try:
-        return _Loop(run, dataset, sampler, folder, settings, validation).go()
+        with _alone_in(folder, run.rank):
+            return _Loop(run, dataset, sampler, folder, settings, validation).go()
     except RuntimeError as error:
         if run.world > 1:
             # Where a rank is gone, torch tells the others of a socket, and no more.
@@ -99,6 +102,18 @@ def fit(
                 f"want of memory. The same command goes on from `{folder / 'state.pt'}`."
             )
         raise
+
+
+@contextmanager
+def _alone_in(folder: Path, rank: int) -> Iterator[None]:
+    """Refuse a folder that another training is at work in. Every rank calls it."""
+    with held(folder / ".training-lock") if rank == 0 else nullcontext(True) as is_ours:
+        if not agree(is_ours):
+            raise CheckpointError(
+                f"another training is at work in `{folder}`",
+                hint="each needs a folder of its own",
+            )
+        yield
 
 
 class _Loop:
@@ -117,12 +132,8 @@ class _Loop:
         sampler.set_epoch(0)
         self.dataset, self.shown = dataset, list(islice(sampler, _SHOWN))
         self.length = len(sampler)
-        self.shaping = settings.shaping() | {
-            "seed": sampler.seed,
-            "tiles in an epoch": self.length,
-            "devices": run.world,
-            **{f"recipe.{name}": getattr(run.model.recipe, name) for name in _SEEN},
-        }
+        recipe = run.model.recipe
+        self.shaping = shaping_of(settings, recipe, dataset, sampler, validation, run.world)
         self.batches = Batches()
         workers = fitting_workers(dataset, settings)
         self.seeds = torch.Generator()  # of workers; the loader else draws from the network's own
@@ -140,6 +151,7 @@ class _Loop:
         run = self.run
         run.resume(self.state, self.shaping)
         place = run.place
+        self._check_best()
         self.before = place.seconds
         epochs, hours = self.settings.epochs, self.settings.hours
         left = hours if hours is None or epochs else hours - place.seconds / 3600
@@ -164,6 +176,20 @@ class _Loop:
         scores = place.scores
         return Result(
             self.best, max(scores) if scores else None, place.history, self._is_finished()
+        )
+
+    def _check_best(self) -> None:
+        """Refuse a folder that lacks one of the two files that a training consists of."""
+        has_best, has_state = agree((self.best.is_file(), self.state.is_file()))
+        if has_best and not has_state:
+            there, gone = self.best, self.state
+        elif self.run.place.history and not has_best:
+            there, gone = self.state, self.best
+        else:
+            return
+        raise CheckpointError(
+            f"`{there.parent}` has a training's `{there.name}` and not its `{gone.name}`",
+            hint="copy that there, too, or take another folder for a training of its own",
         )
 
     def _is_finished(self) -> bool:

@@ -1,12 +1,14 @@
 """What a training is to do, in one frozen place."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 
 from kagglekit.losses import bce_dice_loss
@@ -77,6 +79,10 @@ class Settings:
     progress: bool = True
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.generic):  # a state holds plain numbers only
+                object.__setattr__(self, field.name, value.item())
         checks = {
             "epochs must be at least 1, or None where hours are given": (
                 self.hours is not None if self.epochs is None else self.epochs >= 1
@@ -119,13 +125,18 @@ class Settings:
     def shaping(self) -> dict[str, Any]:
         """Return the settings that a training cannot change when it goes on, as plain values."""
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _FREE}
-        return found | {"loss": _name(self.loss)}
+        return found | {"loss": name_of(self.loss)}
 
 
-def _name(loss: Any) -> str:
-    """Tell one loss from another, as far as a name can: two lambdas have the same."""
-    if isinstance(loss, partial):
-        given = [repr(each) for each in loss.args]
-        given += [f"{key}={value!r}" for key, value in sorted(loss.keywords.items())]
-        return f"{_name(loss.func)}({', '.join(given)})"
-    return str(getattr(loss, "__name__", type(loss).__name__))
+def name_of(function: Any) -> str:
+    """Tell one function from another, as far as a name can: two lambdas have the same."""
+    if isinstance(function, partial):
+        given = [_told(each) for each in function.args]
+        given += [f"{key}={_told(value)}" for key, value in sorted(function.keywords.items())]
+        return f"{name_of(function.func)}({', '.join(given)})"
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _told(value: Any) -> str:
+    """Return a value in words that are the same in another process: no address in memory."""
+    return name_of(value) if callable(value) else re.sub(r" at 0x[0-9a-f]+", "", repr(value))

@@ -76,7 +76,7 @@ def read(path: Path) -> State | None:
 def _no_state(path: Path) -> CheckpointError:
     return CheckpointError(
         f"`{path}` is damaged, or no state of a training",
-        hint="copy it again from where the training wrote it, or delete it to begin anew",
+        hint="copy it again from where the training wrote it, or begin anew in another folder",
     )
 
 

@@ -1,0 +1,56 @@
+"""What a training cannot change when it goes on: settings, network, tiles, what judges it."""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from kagglekit.models import Recipe
+from kagglekit.tiles import TileDataset, TileSampler
+from kagglekit.train._settings import Settings, name_of
+from kagglekit.train._validation import Validation
+
+# What a network is, and how it sees a tile; of a recipe the rest is how masks are made.
+_SEEN = (
+    "architecture", "options", "in_channels", "classes", "mean", "std", "max_value", "scale",
+    "window", "stride",
+)  # fmt: skip
+
+
+def shaping_of(
+    settings: Settings,
+    recipe: Recipe,
+    dataset: TileDataset,
+    sampler: TileSampler,
+    validation: Validation | None,
+    devices: int,
+) -> dict[str, Any]:
+    """Return it as plain values, by the names that messages use; much is told by its checksum.
+
+    Files are not among it, for another session has them elsewhere; nor are pixels.
+    """
+    index = dataset.index
+    judges = "none"
+    if validation is not None:
+        finish = name_of(validation.finish) if validation.finish else ""
+        options = sorted((name, repr(value)) for name, value in validation.options.items())
+        judges = _sum([validation.comp.slug, finish, options, sorted(validation.images)])
+    return settings.shaping() | {
+        "seed": int(sampler.seed),
+        "tiles": _sum([index.window, index.picture, index.tile, index.area]),
+        "draws": _sum([*sampler.groups, *sampler.counts]),
+        "augmentation": name_of(dataset.augment) if dataset.augment else "none",
+        "validation": judges,
+        "devices": devices,
+        **{f"recipe.{name}": getattr(recipe, name) for name in _SEEN},
+    }
+
+
+def _sum(parts: Iterable[Any]) -> str:
+    """Return eight digits that tell one thing from another."""
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+        digest.update(f"{len(raw)} ".encode() + raw)
+    return digest.hexdigest()[:8]
