@@ -80,24 +80,53 @@ def test_strips_join_without_a_seam(images, tmp_path, monkeypatch):
 
 
 def test_only_what_changed_is_written_again(images, tmp_path):
-    out, seen = tmp_path / "out", []
+    out = tmp_path / "out"
 
-    def masks(name, slide):
-        seen.append(name)
-        return blob(name, slide)
+    def written(masks=blob, scale=1):
+        before = {path.name: path.stat().st_ino for path in out.glob("?.npy")}
+        moments = tiles.store(images, masks, str(out), scale, progress=False)
+        after = {path.name: path.stat().st_ino for path in out.glob("?.npy")}
+        return moments, "".join(
+            name[0] for name in sorted(after) if after[name] != before.get(name)
+        )
 
-    first = tiles.store(images, masks, out, progress=False)
+    first, names = written()
+    assert names == "abc"
     np.save(images["b"], np.zeros((20, 20, 3), np.uint8))
     (out / "c.json").unlink()  # as if killed before it was done
-    again = tiles.store(images, masks, out, progress=False)
-    assert seen == ["a", "b", "c", "b", "c"]
+    again, names = written()
+    assert names == "bc"
     assert again.count == first.count - 64 * 50 + 400
-    assert tiles.open_store(out, ["b"])[0].shape == (20, 20)
-    tiles.store(images, masks, out, 2, progress=False)
-    assert seen[5:] == ["a", "b", "c"]
+    assert tiles.open_store(str(out), ["b"])[0].shape == (20, 20)
+    assert written()[1] == ""
+    assert written(lambda name, slide: blob(name, slide)[: 1 if name == "c" else 2])[1] == "c"
+    assert len(tiles.open_store(out, ["c"])[0].masks) == 1
+    corrected = written(lambda name, slide: blob(name, slide)[:: -1 if name == "a" else 1])
+    assert corrected[1] == "ac"
+    assert tiles.open_store(out, ["a"])[0].masks[0].area == 0
+    assert written(scale=2)[1] == "abc"
 
 
-@pytest.mark.parametrize("content", ["", '{"scale": 1, "sour'])
+@pytest.mark.parametrize("name", ["a/b", "a.masks"])
+def test_names_that_files_cannot_have(images, tmp_path, name):
+    with pytest.raises(ValueError) as raised:
+        tiles.store({"a": images["a"], name: images["b"]}, blob, tmp_path / "out", progress=False)
+    assert str(raised.value) == f"names that files cannot have, with / or .masks: {name}"
+
+
+@pytest.mark.parametrize("end", ["npy", "masks.npy"])
+def test_a_file_that_was_cut_off_is_written_again(images, tmp_path, end):
+    out = tmp_path / "out"
+    tiles.store(images, blob, out, progress=False)
+    content = (out / f"b.{end}").read_bytes()
+    (out / f"b.{end}").write_bytes(content[:-9])
+    with pytest.raises(DataError, match="lacks 1 of 3 pictures"):
+        tiles.open_store(out, images)
+    tiles.store(images, blob, out, progress=False)
+    assert (out / f"b.{end}").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", ["", '{"scale": 1, "sour', "{}", "[]", "null"])
 def test_what_a_power_cut_left_half_written_is_written_again(images, tmp_path, content):
     out = tmp_path / "out"
     first = tiles.store(images, blob, out, progress=False)
@@ -118,6 +147,23 @@ def test_what_is_missing_is_named(images, tmp_path):
         tiles.open_store(out, images)
     with pytest.raises(ValueError, match=r"^scale=0 must be at least 1$"):
         tiles.store(images, blob, out, 0)
+
+
+@pytest.mark.parametrize("other", [("2", "64"), ("1", "32")])
+def test_pngs_of_another_scale_or_window_do_not_stay(tmp_path, other, capsys):
+    comp = competitions.load("data-science-bowl-2018")
+    fake.make(comp, tmp_path / "tree", seed=1)
+
+    def run(out, scale, window):
+        given = ["tiles", "--competition", comp.slug, "--data", str(tmp_path / "tree"), "--png"]
+        assert cli.main([*given, "--out", str(out), "--scale", scale, "--window", window]) == 0
+        return {path.relative_to(out): path.read_bytes() for path in out.glob("*/*")}
+
+    mine = tmp_path / "twice" / "mine.png"
+    first = run(tmp_path / "twice", "1", "64")
+    mine.write_bytes(b"mine")
+    assert run(tmp_path / "twice", *other) == run(tmp_path / "once", *other) != first
+    assert mine.exists()
 
 
 def test_killed_and_run_again_the_command_leaves_what_one_run_leaves(tmp_path, capsys):

@@ -1,6 +1,8 @@
 """What `kagglekit tiles` does: a competition's train images as pictures, with an index beside."""
 
+import re
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import cv2
@@ -68,7 +70,13 @@ def prepare(
 
 
 def _write_pngs(pictures: Sequence[Picture], names: Sequence[str], found: Index, out: Path) -> None:
-    """Write `<id>/<y0>_<x0>.png`, and `<y0>_<x0>_mask<plane>.png` with 0 and 255."""
+    """Write `<id>/<y0>_<x0>.png`, and `<y0>_<x0>_mask<plane>.png` with 0 and 255.
+
+    Those of another picture, or of tiles of another size, are removed first; `<id>/tiles.txt` says
+    what there are.
+    """
+    for name in names:
+        _begin_pngs(out / name, f"{found.window}\n{(out / f'{name}.json').read_text('utf-8')}")
     for number, tile in zip(found.picture.tolist(), found.tile.tolist(), strict=True):
         picture, folder = pictures[number], out / names[number]
         if picture.slide.channels not in (1, 3) or picture.slide.dtype.name not in _PNG_DTYPES:
@@ -77,7 +85,6 @@ def _write_pngs(pictures: Sequence[Picture], names: Sequence[str], found: Index,
                 f"{picture.slide.dtype}; a PNG holds 1 or 3 of {' or '.join(_PNG_DTYPES)}",
                 hint="leave out --png: the .npy holds them",
             )
-        folder.mkdir(exist_ok=True)
         pixels, masks = picture.read(tile, found.window)
         stem = f"{tile[0]:05d}_{tile[2]:05d}"
         named = {f"{stem}.png": pixels[:, :, ::-1]}  # OpenCV writes blue, green, red
@@ -89,4 +96,16 @@ def _write_pngs(pictures: Sequence[Picture], names: Sequence[str], found: Index,
                 part.replace(folder / name)
 
 
+def _begin_pngs(folder: Path, made_of: str) -> None:
+    folder.mkdir(exist_ok=True)
+    note, told = folder / "tiles.txt", sha256(made_of.encode()).hexdigest()
+    if note.is_file() and note.read_text("utf-8") == told:
+        return
+    for path in folder.iterdir():
+        if _PNG.fullmatch(path.name):
+            path.unlink()
+    note.write_text(told, "utf-8")
+
+
+_PNG = re.compile(r"(\.part-)?\d{5,}_\d{5,}(_mask\d+)?\.png")
 _PNG_DTYPES = ("uint8", "uint16")

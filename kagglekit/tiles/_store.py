@@ -10,7 +10,8 @@ next run goes on after them.
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,13 @@ Masks = Callable[[str, Slide], Sequence[RLE]]
 
 
 def store(
-    images: dict[str, Path], masks: Masks, out: Path, scale: int = 1, progress: bool = True
+    images: Mapping[str, Path],
+    masks: Masks,
+    out: Path | str,
+    scale: int = 1,
+    progress: bool = True,
 ) -> Moments:
-    """Write pictures at a scale; those that are there already, from the same files, are kept.
+    """Write pictures at a scale; those that are there already are kept: of the same file and masks.
 
     Args:
         images: names and files of the pictures, as `Data.train_images` returns them.
@@ -48,29 +53,35 @@ def store(
         and `std` are what a `models.Recipe` wants.
 
     Raises:
-        ValueError: scale is below 1, or a mask is not of its slide's shape.
+        ValueError: scale is below 1, a mask is not of its slide's shape, or a name cannot be that
+            of its files.
         SlideError: a picture cannot be read.
     """
     if scale < 1:
         raise ValueError(f"scale={scale} must be at least 1")
+    wrong = [name for name in images if "/" in name or name.endswith(".masks")]
+    if wrong:
+        raise ValueError(f"names that files cannot have, with / or .masks: {', '.join(wrong[:5])}")
+    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     moments = Moments()
     for name, path in tqdm(images.items(), desc="tiles", disable=not progress):
-        source: dict[str, Any] = {"scale": scale, "source": fingerprint(path)}
-        kept = _load(out, name)
-        if kept is None or any(kept[key] != value for key, value in source.items()):
-            # Else a kill between the files could leave the new pixels with the old masks.
-            (out / f"{name}.json").unlink(missing_ok=True)
-            with open_slide(path) as slide:
-                picture = Picture(slide, masks(name, slide), scale)
+        with open_slide(path) as slide:
+            picture = Picture(slide, masks(name, slide), scale)
+            source: dict[str, Any] = {"scale": scale, "source": fingerprint(path)}
+            source["truth"] = _digest(picture.masks)
+            kept = _load(out, name)
+            if kept is None or any(kept.get(key) != value for key, value in source.items()):
+                # Else a kill between the files could leave the new pixels with the old masks.
+                (out / f"{name}.json").unlink(missing_ok=True)
                 kept = source | _write(picture, out / f"{name}.npy")
-            _put(out / f"{name}.json", json.dumps(kept).encode())
+                _put(out / f"{name}.json", json.dumps(kept).encode())
         own = kept["moments"]
         moments.merge(Moments(own["count"], tuple(own["mean"]), tuple(own["squares"])))
     return moments
 
 
-def open_store(out: Path, names: Iterable[str]) -> list[Picture]:
+def open_store(out: Path | str, names: Iterable[str]) -> list[Picture]:
     """Open pictures that `store` has written.
 
     Args:
@@ -84,8 +95,8 @@ def open_store(out: Path, names: Iterable[str]) -> list[Picture]:
     Raises:
         DataError: pictures are missing or were not finished.
     """
+    out, missing = Path(out), []
     found: dict[str, dict[str, Any]] = {}
-    missing = []
     for name in names:
         kept = _load(out, name)
         if kept is None:
@@ -140,15 +151,23 @@ def _strip(slide: Slide, scale: int) -> int:
     return unit * max(_STRIP_BYTES // row_bytes // unit, 1)
 
 
+def _digest(masks: Sequence[RLE]) -> str:
+    """Return what tells masks from others: corrected labels are written again."""
+    digest = sha256()
+    for mask in masks:
+        digest.update(f"{mask.reorder('F').to_text()}\n".encode())
+    return digest.hexdigest()
+
+
 def _load(out: Path, name: str) -> dict[str, Any] | None:
-    """Return what is known of a picture; None where it was not finished, or that is damaged."""
-    if not all((out / f"{name}.{end}").is_file() for end in ("npy", "masks.npy", "json")):
-        return None
+    """Return what is known of a picture; None where it was not finished, or is damaged."""
     try:
-        kept: dict[str, Any] = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
-    except ValueError:
+        for end in ("npy", "masks.npy"):
+            np.load(out / f"{name}.{end}", mmap_mode="r")  # whole, by its header
+        kept = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, EOFError):
         return None
-    return kept
+    return kept if isinstance(kept, dict) and kept.keys() >= {"masks", "moments"} else None
 
 
 def _put(path: Path, content: bytes) -> None:
