@@ -217,12 +217,31 @@ def test_recipe_refuses(field, value, message):
         ("threshold", np.float32(0.25), 0.25),
         ("class_names", ["kidney", "lung"], ("kidney", "lung")),
         ("window", np.int64(96), 96),
+        ("mean", tuple(np.array([0.25, 0.5, 0.75], np.float32)), (0.25, 0.5, 0.75)),
+        ("max_value", np.float32(4095), 4095),
+        (
+            "options",
+            {"width": np.int64(4), "depths": np.array([2, 3])},
+            {"width": 4, "depths": [2, 3]},
+        ),
     ],
 )
 def test_a_recipe_of_arrays_is_the_one_that_is_loaded(field, given, kept):
     recipe = Recipe(classes=2, **{field: given})
     assert getattr(recipe, field) == kept
     assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize("name", ["treshold", "classes", "options"])
+def test_changes_that_make_another_network(tmp_path, name):
+    model = build(Recipe("unet", {"width": 2, "depth": 2}, window=64, stride=4))
+    with pytest.raises(ValueError) as raised:
+        save(model, tmp_path / "a.safetensors", **{name: 3})
+    assert str(raised.value) == (
+        f"{name}: cannot be changed; a checkpoint's recipe may get another class_names, cuts, "
+        "max_value, mean, scale, std, stride, threshold, window"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 def test_missing_checkpoint(tmp_path):

@@ -14,6 +14,7 @@ from kagglekit.tune._pseudo import _doubt
 from tests.test_tune_search import Made
 
 KIDNEY = "hubmap-kidney-segmentation"
+STEEL = "severstal-steel-defect-detection"
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3), st.integers(0, 200), st.integers(1, 54))
@@ -105,6 +106,27 @@ def test_cuts_and_finish_shape_the_masks(tmp_path):
     assert mask.area == 16
     [mask] = tune.pseudo_labels(store, comp, finish=lambda planes: ~planes[0]).truth["a"]
     assert mask.area == 83
+
+
+def test_as_many_cuts_as_planes():
+    values = np.zeros((4, 8, 8), np.uint8)
+    store = Made({"a": tune.Prob(values, 1, (8, 8))})
+    for count in (1, 5):
+        with pytest.raises(ValueError, match=f"^{count} cuts for the 4 planes of `a`$"):
+            tune.pseudo_labels(store, competitions.load(STEEL), cuts=[tune.Cut()] * count)
+
+
+def test_what_is_not_kept_any_more_goes(tmp_path):
+    comp, data, truth = unlabelled(tmp_path, size=(120, 150))
+    maps = {image: prob_of(masks[0].to_mask().astype(bool)) for image, masks in truth.items()}
+    labels = tune.pseudo_labels(Made(maps), comp)
+    written = labels.write(comp, data.test_images(), tmp_path / "pseudo")
+    assert len(written.train_images()) == len(maps)
+    kept = list(maps)[:1]
+    few = tune.pseudo_labels(Made({image: maps[image] for image in kept}), comp)
+    again = few.write(comp, data.test_images(), tmp_path / "pseudo")
+    assert list(again.train_images()) == kept
+    assert [image for image in kept if again.truth(image)] == kept
 
 
 def test_an_image_with_nothing_in_it_is_sure():

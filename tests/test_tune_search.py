@@ -249,6 +249,26 @@ def test_groups_get_cuts_of_their_own_and_small_ones_that_of_all():
     assert found.score > found.tuned[""][""].score  # each its own is better than one for all
 
 
+def test_images_of_no_group_are_cut_as_all_are():
+    store, truth = case(count=12)
+    groups = {image: ("", None, "a")[k // 2] if k < 6 else "a" for k, image in enumerate(store)}
+    found = tune.search(store, KIDNEY, truth, groups, parameters=["threshold"])
+    assert {name: of[""].images for name, of in found.tuned.items()} == {"": 12, "a": 8}
+    alone = tune.search(store, KIDNEY, truth, parameters=["threshold"])
+    assert found.cuts() == found.cuts("b") == alone.cuts()
+
+
+def test_groups_that_a_recipe_could_not_keep():
+    store, truth = case(count=5)
+    with pytest.raises(ValueError) as raised:
+        tune.search(store, KIDNEY, truth, {"i3": 2})
+    assert str(raised.value) == (
+        "groups are texts, or None, not 2 as of `i3`: a recipe keeps their cuts by name"
+    )
+    with pytest.raises(ValueError, match="^group=2 must be the text that the search had$"):
+        tune.cuts_of(models.Recipe(), 2)
+
+
 def test_few_images_are_told_of():
     store, truth = case(count=4)
     with pytest.warns(UserWarning, match="too few") as warned:

@@ -72,6 +72,14 @@ def test_what_is_there_is_not_predicted_again(images, tmp_path):
     assert predict(0.25, tta="flips", max_value=200.0) == 4 * first
     (tmp_path / "p" / "i1.npy").unlink()
     assert predict(0.25, tta="flips", max_value=200.0) == 4
+    for damage in (b"", b"{", b"[]", b'{"key": 1}'):
+        (tmp_path / "p" / "i1.json").write_bytes(damage)
+        assert predict(0.25, tta="flips", max_value=200.0) == 4
+    for damage in (b"", (tmp_path / "p" / "i1.npy").read_bytes()[:-1]):
+        (tmp_path / "p" / "i1.npy").write_bytes(damage)
+        with pytest.raises(DataError, match="lacks 1 of 3 images"):
+            tune.Store(tmp_path / "p", list(images))
+        assert predict(0.25, tta="flips", max_value=200.0) == 4
     cv2.imwrite(str(images["i0"]), np.zeros((64, 64, 3), np.uint8))
     assert predict(0.25, tta="flips", max_value=200.0) == 4
 
@@ -116,7 +124,10 @@ def test_refusals(images, tmp_path):
     fold = {"i0": 0, "i1": 2}
     with pytest.raises(ValueError) as raised:
         tune.out_of_fold(models, images, fold, tmp_path / "oof")
-    assert str(raised.value) == "2 models, and 2 of 3 images without a fold from 0 to 1: i1, i2"
+    said = "images without a fold, a whole number from 0 to 1:"
+    assert str(raised.value) == f"2 models, and 2 of 3 {said} i1, i2"
+    with pytest.raises(ValueError, match=f"^2 models, and 1 of 3 {said} i2$"):
+        tune.out_of_fold(models, images, {"i0": 0, "i1": 1, "i2": 1.0}, tmp_path / "oof")
     fold = dict.fromkeys(images, 0)
     with pytest.raises(CheckpointError, match="model 0 and model 1 hold the same weights"):
         tune.out_of_fold([red(0.5), red(0.5)], images, fold, tmp_path / "oof")

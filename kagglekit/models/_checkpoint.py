@@ -3,7 +3,7 @@
 import hashlib
 import os
 import tempfile
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from kagglekit.models._recipe import Recipe
 from kagglekit.models._state import Weights, digest, first_names, load_strictly, without_prefixes
 
 _RECIPE, _SEAL = "kagglekit", "sha256"
+_NETWORK = ("architecture", "options", "in_channels", "classes")  # what the weights fit
 
 
 def save(model: Model, path: str | os.PathLike[str], **changes: Any) -> None:
@@ -27,8 +28,18 @@ def save(model: Model, path: str | os.PathLike[str], **changes: Any) -> None:
         model: the model; its weights are saved as they are now.
         path: e.g. "unet-fold0.safetensors".
         changes: fields of the recipe to replace, e.g. `threshold=0.4` found by validation.
+
+    Raises:
+        ValueError: a change would make another network of it, or is none that a recipe has.
     """
     path = Path(path)
+    known = {each.name for each in fields(Recipe)} - set(_NETWORK)
+    wrong = [name for name in changes if name not in known]
+    if wrong:
+        raise ValueError(
+            f"{', '.join(wrong)}: cannot be changed; a checkpoint's recipe may get another "
+            f"{', '.join(sorted(known))}"
+        )
     # The weights below replace the pretrained ones, so loading must not ask for those again.
     options = {k: v for k, v in model.recipe.options.items() if k not in PRETRAINED}
     text = replace(model.recipe, options=options, **changes).to_json()

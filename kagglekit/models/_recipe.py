@@ -56,7 +56,10 @@ class Recipe:
             self._keep(name, _whole(name, getattr(self, name)))
         for name in ("mean", "std", "class_names"):
             self._keep(name, _tuple(getattr(self, name)))
-        self._keep("threshold", _plain(self.threshold))
+        for name in ("threshold", "max_value"):
+            self._keep(name, _plain(getattr(self, name)))
+        listed = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in self.options.items()}
+        self._keep("options", listed)
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.in_channels):
                 raise ValueError(
@@ -119,7 +122,7 @@ class Recipe:
 def _plain(value: Any) -> Any:
     """Return lists, arrays and tensors as tuples, and NumPy's numbers as Python's."""
     plain = value.tolist() if hasattr(value, "tolist") else value
-    return tuple(plain) if isinstance(plain, list) else plain
+    return tuple(map(_plain, plain)) if isinstance(plain, list | tuple) else plain
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

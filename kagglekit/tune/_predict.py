@@ -44,8 +44,10 @@ def cuts_of(recipe: Recipe, group: str = "") -> list[Cut]:
     """Return the cut of each plane for a group of images.
 
     Raises:
-        ValueError: the recipe holds none.
+        ValueError: the recipe holds none, or the group is no text.
     """
+    if not isinstance(group, str):
+        raise ValueError(f"group={group!r} must be the text that the search had")
     if "" not in recipe.cuts:
         raise ValueError(
             "the model's recipe holds no cuts: save it with those that were found, "

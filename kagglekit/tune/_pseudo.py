@@ -74,11 +74,13 @@ class PseudoLabels:
             )
         root.mkdir(parents=True, exist_ok=True)
         mark.touch()
+        for path in list(root.rglob("*")):
+            if path.is_symlink():  # an image of before, which may not be kept now
+                path.unlink()
         rows = []
         for image, masks in self.truth.items():
             path = root / template.fill(comp.tree.train_images, **_fields(comp, image, images))
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink(missing_ok=True)
             path.symlink_to(images[image].resolve())
             texts = to_texts(masks, self.doubt[image].shape, rules)
             for name, text in zip(class_names(rules, len(texts)), texts, strict=True):
@@ -111,7 +113,7 @@ def pseudo_labels(
         finish: makes an image's masks of the planes, as in `search`.
 
     Raises:
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or there are not as many cuts as planes.
 
     Example:
         >>> store = probabilities(folds, data.test_images(), "unlabelled")    # doctest: +SKIP
@@ -130,6 +132,8 @@ def pseudo_labels(
             left_out[image] = share
             continue
         own = cuts or (Cut(),) * len(prob.values)
+        if len(own) != len(prob.values):
+            raise ValueError(f"{len(own)} cuts for the {len(prob.values)} planes of `{image}`")
         planes = [
             cut_planes(prob, [cut], [plane], store.exclusive)[0][0] for plane, cut in enumerate(own)
         ]

@@ -86,15 +86,15 @@ def search(
         comp: the competition.
         truth: the masks of each image, by id, as `Data.truth` gives them.
         groups: of each image, by id, e.g. `data.groups()`: each gets cuts of its own. An image
-            without a group, or with None, gets those of all, as do groups of fewer than `FEW`
+            without a group, or with None or "", gets those of all, as do groups of fewer than `FEW`
             images, with a warning.
         finish: makes an image's masks of the model's planes, as in `train.Validation`.
         parameters: which to tune, of `PARAMETERS`.
         tolerance: how much below the best score still counts as good.
 
     Raises:
-        ValueError: there are no images, an unknown parameter, a tolerance below 0, or maps with
-            another number of planes than there are classes.
+        ValueError: there are no images, an unknown parameter, a tolerance below 0, a group that is
+            no text, or maps with another number of planes than there are classes.
         DataError: an image has no truth.
 
     Example:
@@ -111,7 +111,14 @@ def search(
     if not 0 <= tolerance < math.inf:
         raise ValueError(f"tolerance={tolerance} must be at least 0")
     in_order = [name for name in PARAMETERS if name in parameters]
-    members = _members(store, groups or {})
+    groups = groups or {}
+    odd = [image for image, group in groups.items() if not isinstance(group, str | None)]
+    if odd:
+        raise ValueError(
+            f"groups are texts, or None, not {groups[odd[0]]!r} as of `{odd[0]}`: a recipe keeps "
+            "their cuts by name"
+        )
+    members = _members(store, groups)
     few = {group: images for group, images in members.items() if len(images) < FEW}
     if few:
         told = ", ".join(f"{group or 'all'} ({len(images)})" for group, images in few.items())
@@ -156,7 +163,7 @@ def _members(store: Store, groups: Mapping[str, str | None]) -> dict[str, list[s
     members: dict[str, list[str]] = {}
     for image in store:
         group = groups.get(image)
-        if group is not None:
+        if group:
             members.setdefault(group, []).append(image)
     return {"": list(store)} | dict(sorted(members.items()))
 

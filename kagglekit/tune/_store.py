@@ -118,11 +118,12 @@ def out_of_fold(
         >>> folds = load_folds(["fold0.safetensors", "fold1.safetensors"])  # doctest: +SKIP
         >>> store = out_of_fold(folds, images, fold, "oof", tta="flips")        # doctest: +SKIP
     """
-    wrong = [image for image in images if fold.get(image, -1) not in range(len(models))]
+    known = {image: k for image, k in fold.items() if hasattr(k, "__index__")}
+    wrong = [image for image in images if known.get(image, -1) not in range(len(models))]
     if wrong:
         raise ValueError(
-            f"{len(models)} models, and {len(wrong)} of {len(images)} images without a fold from "
-            f"0 to {len(models) - 1}: {', '.join(wrong[:5])}"
+            f"{len(models)} models, and {len(wrong)} of {len(images)} images without a fold, a "
+            f"whole number from 0 to {len(models) - 1}: {', '.join(wrong[:5])}"
         )
     check_distinct([model for fold_models in models for model in _several(fold_models)])
     return _fill({image: models[fold[image]] for image in images}, images, folder, dtype, options)
@@ -210,12 +211,14 @@ def _print(models: Models) -> list[object]:
 
 
 def _known(folder: Path, image: str) -> dict[str, Any] | None:
-    """Return what is known of an image; None where it was not finished."""
-    path = _file(folder, image, ".json")
-    if not path.is_file() or not _file(folder, image, ".npy").is_file():
+    """Return what is known of an image; None where it was not finished, or is damaged."""
+    try:
+        np.load(_file(folder, image, ".npy"), mmap_mode="r")  # whole, by its header
+        known = json.loads(_file(folder, image, ".json").read_text("utf-8"))
+    except (OSError, ValueError, EOFError):
         return None
-    known: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    return known
+    whole = isinstance(known, dict) and known.keys() >= {"key", "scale", "shape"}
+    return known if whole else None
 
 
 def _file(folder: Path, image: str, suffix: str) -> Path:
