@@ -14,6 +14,7 @@ import pytest
 
 from kagglekit.rehearsal import rehearse, sandbox
 from kagglekit.rehearsal.inside.family import descendants
+from kagglekit.rehearsal.replica import Replica
 from kagglekit.rehearsal.sandbox import Completed, Session
 
 RUNNER = Path(rehearse.__file__).parent / "inside" / "runner.py"
@@ -51,6 +52,47 @@ def python(session: Session, code: str) -> tuple[Completed, list[str]]:
 def shell(session: Session, code: str) -> tuple[Completed, list[str]]:
     lines: list[str] = []
     return sandbox.run(["bash", "-c", code], session, lines.append), lines
+
+
+@pytest.mark.parametrize("name", ["venv", "of two, a: b\\c"])
+def test_what_is_changed_in_its_python_stays_out_of_the_folder(
+    isolated: None, session: Session, tmp_path: Path, name: str
+) -> None:
+    """The replica's files are those of others, too: hard links to uv's cache, and to its copies."""
+    if not sandbox.overlays():
+        pytest.skip("this system has no overlays for users")
+    folder = tmp_path / name
+    (folder / "lib").mkdir(parents=True)
+    for file in ("changed.py", "removed.py", "lib/deep.py"):
+        (folder / file).write_text("as it was")
+    own = Session(session.inputs, session.working, session.scratch, folder)
+    at = json.dumps(str(folder))
+    code = f"cd {at}; echo more >> changed.py; rm removed.py; echo new > lib/new.py; rm -r lib; mkdir lib"
+    assert shell(own, code)[0].status == 0
+    done, lines = shell(own, f"cd {at}; cat changed.py; ls . lib")
+    assert (done.status, lines) == (0, ["as it wasmore", ".:", "changed.py", "lib", "", "lib:"])
+    sandbox.forget(own)
+    assert shell(own, f"cd {at}; cat changed.py")[1] == ["as it was"]
+    sandbox.forget(own)
+    assert sorted(path.name for path in folder.rglob("*.py")) == [
+        "changed.py", "deep.py", "removed.py",
+    ]  # fmt: skip
+    assert {path.read_text() for path in folder.rglob("*.py")} == {"as it was"}
+    assert not (session.scratch / "changes").exists()
+
+
+def test_without_overlays_the_environment_is_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "replica").mkdir()
+    (tmp_path / "replica" / "a.py").write_text("x")
+    replica = Replica(tmp_path / "replica", {}, "3.12.1", ())
+    monkeypatch.setattr(sandbox, "overlays", lambda: False)
+    copy = sandbox.python_for(replica, tmp_path / "copy")
+    assert (copy, (copy / "a.py").read_text()) == (tmp_path / "copy", "x")
+    monkeypatch.setattr(sandbox, "overlays", lambda: True)
+    assert sandbox.python_for(replica, tmp_path / "other") == replica.folder
+    assert not (tmp_path / "other").exists()
 
 
 def test_status_and_lines(session: Session) -> None:
@@ -110,7 +152,7 @@ def test_a_python_in_bin_does_not_show_the_machine(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/python3")
-    assert Path("/") not in dict(sandbox._shown(session, session.scratch))
+    assert Path("/") not in dict(sandbox._shown(session, session.scratch, "write"))
 
 
 @pytest.mark.usefixtures("isolated")
@@ -121,14 +163,16 @@ def test_it_needs_no_root() -> None:
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o777)
         shutil.copytree(RUNNER.parent, Path(folder, "inside"))
-        for name in ("root", "x"):
+        for name in ("root", "x", "changes", "python"):
             Path(folder, name).mkdir()
             Path(folder, name).chmod(0o777)
         Path(folder, "x", "a.txt").touch()
-        mounts = [["/kaggle/input/x", f"{folder}/x", True]]
+        mounts = [["/kaggle/input/x", f"{folder}/x", "read"]]
         spec = {"root": f"{folder}/root", "mounts": mounts, "names": f"{folder}/names"}
-        spec |= {"cwd": "/kaggle"}
-        mounts.append([folder, folder, False])
+        spec |= {"cwd": "/kaggle", "changes": f"{folder}/changes"}
+        mounts.append([folder, folder, "write"])
+        if sandbox.overlays():
+            mounts.append(["/python", f"{folder}/python", "change"])
         nobody = [become, "--reuid=65534", "--regid=65534", "--clear-groups"]
         unshare = ["unshare", "--user", "--map-root-user", "--mount", "--net"]
         command = [*nobody, *unshare, python, f"{folder}/inside/enter.py", json.dumps(spec)]

@@ -1,5 +1,6 @@
 """Whole rehearsals: the project's own notebooks, and planted faults in one that knows no kagglekit."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -12,12 +13,13 @@ import pytest
 from kagglekit import competitions
 from kagglekit.competitions import fake
 from kagglekit.errors import DataError, KaggleImageError, RehearsalError
-from kagglekit.offline import bundle, command, image
+from kagglekit.offline import bundle, command, image, manifest
 from kagglekit.rehearsal import sandbox
 from kagglekit.rehearsal.judge import SCORED, THREW, WRONG_ORDER
 from kagglekit.rehearsal.plan import Plan, default_plan
 from kagglekit.rehearsal.rehearse import rehearse
 from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR
+from tests.wheels_factory import TINY_LIST, make_wheel, tiny_image, use_index
 
 ROOT = Path(__file__).parents[1]
 DSB = "data-science-bowl-2018"
@@ -210,23 +212,71 @@ def test_a_typo_does_not_cost_the_last_rehearsal(tmp_path):
     out.mkdir()
     (out / ".kagglekit-rehearsal").touch()
     (out / "report.html").write_text("of yesterday")
+    (tmp_path / "w").mkdir()
     comp = competitions.load(DSB)
     with pytest.raises(KaggleImageError):
         rehearse(Plan(tmp_path / "a.ipynb", comp, "kagle-2026", out))
     bad = Plan(
         tmp_path / "a.ipynb", comp, image.DEFAULT, out, data=tmp_path / "no", trained=out,
-        attach=(tmp_path, tmp_path / "x" / tmp_path.name),
+        attach=(tmp_path / "w", tmp_path / "x" / "w"),
     )  # fmt: skip
     with pytest.raises(RehearsalError) as raised:
         rehearse(bad)
     assert str(raised.value) == (
         "this cannot be rehearsed\n"
         f"  - `{tmp_path / 'no'}` is not a folder\n"
-        f"  - `{tmp_path / 'x' / tmp_path.name}` is not a folder\n"
+        f"  - `{tmp_path / 'x' / 'w'}` is not a folder\n"
         f"  - `{out}` lies in `{out}`, which is emptied first\n"
-        f"  - two datasets are called `{tmp_path.name}`"
+        "  - two datasets are called `w`"
     )
     assert (out / "report.html").read_text() == "of yesterday"
+
+
+def test_what_would_be_lost_or_hidden_is_named(tmp_path):
+    """The notebook, its sibling and the image's list in the folder that is emptied; names."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a_submit.ipynb", "a_train.ipynb", "list.txt"):
+        (out / name).touch()
+    for name in ("My_weights", "mine/bundle-one", "other/bundle-one"):
+        (tmp_path / name).mkdir(parents=True)
+    (out / "list.txt").write_text(TINY_LIST)
+    plan = Plan(
+        out / "a_submit.ipynb", competitions.load(DSB), str(out / "list.txt"), out,
+        bundle=tmp_path / "mine" / "bundle-one",
+        attach=(tmp_path / "My_weights", tmp_path / "other" / "bundle-one" / "." / ""),
+    )  # fmt: skip
+    with pytest.raises(RehearsalError) as raised:
+        rehearse(plan)
+    lies = f"lies in `{out}`, which is emptied first"
+    assert raised.value.problems == (
+        f"`{out / 'a_submit.ipynb'}` {lies}",
+        f"`{out / 'a_train.ipynb'}` {lies}",
+        f"`{out / 'list.txt'}` {lies}",
+        "no dataset on Kaggle can be called `My_weights`: lower-case letters, digits, single hyphens",
+        "two datasets are called `bundle-one`",
+    )
+
+
+def test_a_bundle_of_ones_own_is_not_built_over(tmp_path, monkeypatch):
+    asked = tmp_path / "requirements.in"
+    asked.write_text("helper\nmore\n")
+    folder = tmp_path / "my-bundle"
+    refuse = importlib.import_module("kagglekit.rehearsal.rehearse")._refuse_to_lose
+    refuse(folder, asked)  # nothing there
+    make_wheel(use_index(monkeypatch, tmp_path / "index"), "helper")
+    made = bundle.build(["helper"], tiny_image(), folder).manifest
+    refuse(folder, asked)  # all of it is asked for
+    own = replace(made, requirements=("helper", "ttach==0.0.2"), weights={"weights/a.pth": "ab"})
+    (folder / manifest.FILE).write_text(own.to_json())
+    with pytest.raises(RehearsalError) as raised:
+        refuse(folder, asked)
+    assert str(raised.value) == (
+        f"the bundle in `{folder}` holds what `{asked}` does not ask for, and building would lose it\n"
+        "  - ttach==0.0.2\n"
+        "  - weights/a.pth\n"
+        f"hint: rehearse with it: --bundle {folder}; or delete it"
+    )
 
 
 def test_the_default_is_the_kidney_competition(monkeypatch):

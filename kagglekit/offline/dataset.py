@@ -54,7 +54,7 @@ def metadata_problems(content: dict[str, object]) -> list[str]:
         problems.append(f"title `{title}` has {len(title)} characters; Kaggle wants 6 to 50")
     if not 6 <= len(slug) <= 50:
         problems.append(f"slug `{slug}` has {len(slug)} characters; Kaggle wants 6 to 50")
-    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", slug):
+    if not is_slug(slug):
         problems.append(
             f"slug `{slug}` may hold lower-case letters, digits and single hyphens only"
         )
@@ -64,6 +64,16 @@ def metadata_problems(content: dict[str, object]) -> list[str]:
     if not isinstance(licences, list) or len(licences) != 1:
         problems.append("`licenses` must name exactly one licence")
     return problems
+
+
+def is_slug(name: str) -> bool:
+    """Whether a name has only what the last part of a dataset's address can have.
+
+    Example:
+        >>> is_slug("my-weights-2"), is_slug("My_weights")
+        (True, False)
+    """
+    return re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is not None
 
 
 def file_name_problems(names: Iterable[str]) -> list[str]:

@@ -75,23 +75,27 @@ def install_in(replica: Replica, folder: Path) -> Installed:
         BundleCheckError: `install.py` refused or failed; the problems are what it said.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        clone = replica.clone(Path(scratch, "replica"))
+        python = sandbox.python_for(replica, Path(scratch, "replica"))
         working = Path(scratch, "working")
         working.mkdir()
         inputs = {f"datasets/{_OWNER}/{folder.name}": folder}
-        session = sandbox.Session(inputs, working, Path(scratch, "session"), clone.folder)
+        session = sandbox.Session(inputs, working, Path(scratch, "session"), python)
         seconds, told = [], []
-        for wanted in ("installed  ", "installed  nothing"):
-            started = time.perf_counter()
-            said: list[str] = []
-            done = sandbox.run(_command(clone.executable, folder.name), session, said.append)
-            seconds.append(time.perf_counter() - started)
-            told += [found for line in said if (found := _TIME.fullmatch(line))]
-            if done.status or not any(line.startswith(wanted) for line in said):
-                raise BundleCheckError(
-                    f"`{folder}` does not install",
-                    problems=[line for line in said if line.strip()][-12:],
-                )
+        try:
+            for wanted in ("installed  ", "installed  nothing"):
+                started = time.perf_counter()
+                said: list[str] = []
+                command = _command(python / "bin" / "python", folder.name)
+                done = sandbox.run(command, session, said.append)
+                seconds.append(time.perf_counter() - started)
+                told += [found for line in said if (found := _TIME.fullmatch(line))]
+                if done.status or not any(line.startswith(wanted) for line in said):
+                    raise BundleCheckError(
+                        f"`{folder}` does not install",
+                        problems=[line for line in said if line.strip()][-12:],
+                    )
+        finally:
+            sandbox.forget(session)
     return Installed(seconds[0], float(told[0][2]), seconds[1], told[0][1])
 
 

@@ -9,8 +9,12 @@ from kagglekit import competitions
 from kagglekit.competitions.profile import Profile
 from kagglekit.errors import RehearsalError
 from kagglekit.offline import image as images
+from kagglekit.offline.dataset import is_slug
 from kagglekit.rehearsal import notebooks
 from kagglekit.rehearsal.limits import NO_LIMITS, Limits, limits_of
+
+BUNDLE = "kagglekit-offline"
+"""The dataset that the bundle becomes, where none is given."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,24 @@ def check_plan(plan: Plan) -> None:
     """
     given = [path for path in (plan.data, plan.trained, plan.bundle, *plan.attach) if path]
     problems = [f"`{path}` is not a folder" for path in given if not path.is_dir()]
+    kept = [*given, plan.notebook, notebooks.train_name(plan.notebook), Path(plan.image)]
     problems += [
         f"`{path}` lies in `{plan.out}`, which is emptied first"
-        for path in given
-        if path.resolve().is_relative_to(plan.out)
+        for path in dict.fromkeys(kept)
+        if path.exists() and path.resolve().is_relative_to(plan.out)
     ]
-    names = [path.name for path in plan.attach]
-    problems += [f"two datasets are called `{name}`" for name in {*names} if names.count(name) > 1]
+    attached = [path.resolve().name for path in plan.attach]
+    problems += [
+        f"no dataset on Kaggle can be called `{name}`: lower-case letters, digits, single hyphens"
+        for name in dict.fromkeys(attached)
+        if not is_slug(name)
+    ]
+    names = [*attached, plan.bundle.resolve().name if plan.bundle else BUNDLE]
+    problems += [
+        f"two datasets are called `{name}`"
+        for name in dict.fromkeys(attached)
+        if names.count(name) > 1
+    ]
     if problems:
         raise RehearsalError("this cannot be rehearsed", problems=problems)
 

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kagglekit.errors import RehearsalError
-from kagglekit.offline import bundle, check, command
+from kagglekit.offline import bundle, check, command, manifest, requirements
 from kagglekit.offline import image as images
 from kagglekit.offline.bundle import Bundle
 from kagglekit.offline.image import KaggleImage
 from kagglekit.rehearsal import fuzz, notebooks, page, pictures, record, sandbox, stage
 from kagglekit.rehearsal.judge import explain
 from kagglekit.rehearsal.passes import Pass, look_ahead, run_pass
-from kagglekit.rehearsal.plan import Plan, check_plan, clear
+from kagglekit.rehearsal.plan import BUNDLE, Plan, check_plan, clear
 from kagglekit.rehearsal.replica import Replica, drift, make_replica, reachable
 from kagglekit.rehearsal.report import Report, Step
 from kagglekit.rehearsal.sandbox import Session
@@ -54,7 +54,8 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     built = steps.bundle(image)
     replica = steps.replica(image, built)
     report.drift = drift(whole, replica)
-    inputs = {f"datasets/{_OWNER}/{folder.name}": folder for folder in (built.folder, *plan.attach)}
+    folders = [folder.resolve() for folder in (built.folder, *plan.attach)]
+    inputs = {f"datasets/{_OWNER}/{folder.name}": folder for folder in folders}
     trained = steps.train(replica, inputs, tests[0])
     if trained:
         inputs[notebooks.slug(notebooks.train_name(plan.notebook))] = trained
@@ -63,6 +64,26 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     record.write(report, steps.trials, plan.limits, plan.out / "rehearsal.json")
     page.write(report, steps.trials, plan.limits, plan.out / "report.html")
     return report
+
+
+def _refuse_to_lose(folder: Path, asked: Path) -> None:
+    """Refuse to build over a bundle of the user's that holds what the new one would not.
+
+    Raises:
+        RehearsalError: it has weights, or requirements that the file does not ask for.
+    """
+    if not (folder / manifest.FILE).is_file():
+        return
+    made = manifest.Manifest.read(folder)
+    lost = sorted({*made.requirements} - {str(each) for each in requirements.read(asked)})
+    lost += sorted(made.weights)
+    if lost:
+        raise RehearsalError(
+            f"the bundle in `{folder}` holds what `{asked}` does not ask for, and building would"
+            " lose it",
+            problems=lost[:10],
+            hint=f"rehearse with it: --bundle {folder}; or delete it",
+        )
 
 
 @dataclass(frozen=True)
@@ -101,8 +122,10 @@ class _Steps:
                 built = Bundle(given, check.check_bundle(given, image))
             elif wheels.is_dir():
                 # Built for another Python it is not the one to upload, and must not replace that.
-                out = (wheels if self.exact else self.plan.out) / "kagglekit-offline"
-                built = bundle.build(wheels / "requirements.in", image, out, command.CHECKOUT)
+                out = (wheels if self.exact else self.plan.out) / BUNDLE
+                asked = wheels / "requirements.in"
+                _refuse_to_lose(out, asked)
+                built = bundle.build(asked, image, out, command.CHECKOUT)
             else:
                 raise RehearsalError(
                     "kagglekit runs here from an installed wheel, which cannot bundle itself",
@@ -170,14 +193,18 @@ class _Steps:
     def _session(
         self, name: str, replica: Replica, inputs: Mapping[str, Path]
     ) -> Iterator[Session]:
-        """Prepare folders and a fresh copy of the replica for one run."""
+        """Prepare folders for one run, which sees the replica as if nothing had ever run in it."""
         working, scratch = self.plan.out / name, self.plan.out / "scratch" / name
         working.mkdir()
         scratch.mkdir(parents=True)
         settings = {"KAGGLEKIT_MINUTES": str(self.plan.minutes)}
-        copy = replica.clone(scratch / "venv")
-        yield Session(inputs, working, scratch, copy.folder, settings)
-        shutil.rmtree(copy.folder)
+        python = sandbox.python_for(replica, scratch / "venv")
+        session = Session(inputs, working, scratch, python, settings)
+        try:
+            yield session
+        finally:
+            sandbox.forget(session)
+            shutil.rmtree(scratch / "venv", ignore_errors=True)
 
     def _note(
         self, trial: Trial, name: str, notebook: Path, told: Callable[[str, float], None]

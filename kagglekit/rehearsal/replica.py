@@ -2,8 +2,7 @@
 
 The whole image is some 900 packages; the replica holds those that the notebook can reach: what the
 bundle, the notebook's imports and a Jupyter kernel need, each at the version the image has. It is
-built once, kept in the user's cache, and given to a rehearsal as a copy of hard links, so what one
-rehearsal installs is gone in the next.
+built once, and kept in the user's cache; what a rehearsal changes in it is gone in the next.
 """
 
 import hashlib
@@ -53,7 +52,7 @@ class Replica:
         return self.folder / "bin" / "python"
 
     def clone(self, folder: Path) -> "Replica":
-        """Copy the replica by hard links: a second, independent environment in about a second."""
+        """Copy the replica by hard links: what is replaced in one stays as it is in the other."""
         shutil.copytree(self.folder, folder, symlinks=True, copy_function=_link_or_copy)
         return Replica(folder, self.packages, self.python, self.warnings)
 

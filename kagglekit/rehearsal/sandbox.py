@@ -23,12 +23,13 @@ from kagglekit.rehearsal import processes
 from kagglekit.rehearsal.cgroup import make_group
 from kagglekit.rehearsal.limits import NO_LIMITS, Limits, Usage
 from kagglekit.rehearsal.meter import Meter, Tick
-from kagglekit.rehearsal.replica import cache_root
+from kagglekit.rehearsal.replica import Replica, cache_root
 
 _ENTER = Path(__file__).parent / "inside" / "enter.py"
 _WATCH = Path(__file__).parent / "inside" / "watch"
 _HOME = "/root"  # on Kaggle; code copies weights to .cache/torch in it
-_WATCHED, _LOOKED_UP, _TMP = "network.jsonl", "names.jsonl", "tmp"  # in a session's scratch folder
+# In a session's scratch folder.
+_WATCHED, _LOOKED_UP, _TMP, _CHANGES = "network.jsonl", "names.jsonl", "tmp", "changes"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Session:
         inputs: path below /kaggle/input to the folder shown there, read-only.
         working: the folder shown as /kaggle/working; the command starts in it.
         scratch: a folder for the session's home directory and the network watch's log.
-        python: the virtual environment whose programs come first on PATH.
+        python: the virtual environment whose programs come first on PATH: of `python_for`, for
+            the command may change what is in it.
         settings: further environment variables.
     """
 
@@ -71,11 +73,42 @@ def isolation() -> str:
     """Return "" where commands are fully isolated, otherwise why they are not."""
     if shutil.which("unshare") is None:
         return "this system has no `unshare`"
+    return _refused("write")
+
+
+@cache
+def overlays() -> bool:
+    """Whether a command may change its Python without changing the folder that it is in."""
+    return isolation() == "" and _refused("change") == ""
+
+
+def python_for(replica: Replica, folder: Path) -> Path:
+    """Return an environment for a session, whose changes never reach the replica's files.
+
+    Args:
+        replica: which is kept for others, and may share its files with uv's cache.
+        folder: where a copy goes, in systems without overlays. It is one of hard links: there a
+            command that writes into a file, instead of replacing it, writes into the replica's.
+    """
+    return replica.folder if overlays() else replica.clone(folder).folder
+
+
+def forget(session: Session) -> None:
+    """Remove what a session's commands have changed in their environment."""
+    changes = session.scratch.resolve() / _CHANGES
+    for folder in changes.glob("work/*"):
+        folder.chmod(0o700)  # the system's own, which it leaves without any permission
+    shutil.rmtree(changes, ignore_errors=True)
+
+
+def _refused(how: str) -> str:
+    """Return "" if a sandbox can be made in which Python's folder is shown so, or what is said."""
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder).resolve()
         session = Session({"x": scratch}, scratch, scratch, Path(sys.prefix))
-        command = [*_unshare(), json.dumps(_spec(session, scratch)), "true"]
+        command = [*_unshare(), json.dumps(_spec(session, scratch, how)), "true"]
         done = subprocess.run(command, capture_output=True, text=True)
+        forget(session)
     return "" if done.returncode == 0 else f"namespaces are not allowed: {done.stderr.strip()}"
 
 
@@ -105,7 +138,8 @@ def run(
         (scratch / old).unlink(missing_ok=True)
     environment = _environment(session, home, scratch / _WATCHED)
     if isolation() == "":
-        command = [*_unshare(), json.dumps(_spec(session, scratch)), *command]
+        how = "change" if overlays() else "write"
+        command = [*_unshare(), json.dumps(_spec(session, scratch, how)), *command]
         environment["HOME"] = _HOME
     else:
         environment |= _stand_ins(session)
@@ -134,45 +168,50 @@ def run(
     return Completed(process.returncode, usage, _read_attempts(scratch))
 
 
-def _spec(session: Session, scratch: Path) -> dict[str, object]:
+def _spec(session: Session, scratch: Path, how: str) -> dict[str, object]:
     """Return what `inside/enter.py` is told: the root folder, and what is shown where in it."""
     root, tmp = scratch / "root", scratch / _TMP
     for folder in (root, tmp, scratch / "home"):
         folder.mkdir(exist_ok=True)
     # On the disk: what lies in memory would count as the command's.
-    mounts: list[list[object]] = [[path, str(tmp), False] for path in ("/tmp", "/var/tmp")]
-    mounts.append([_HOME, str(scratch / "home"), False])
-    mounts += [[str(path), str(path), read_only] for path, read_only in _shown(session, scratch)]
+    mounts = [[path, str(tmp), "write"] for path in ("/tmp", "/var/tmp")]
+    mounts.append([_HOME, str(scratch / "home"), "write"])
+    mounts += [[str(path), str(path), each] for path, each in _shown(session, scratch, how)]
     mounts += [
-        [f"/kaggle/input/{name}", str(path.resolve()), True]
+        [f"/kaggle/input/{name}", str(path.resolve()), "read"]
         for name, path in session.inputs.items()
     ]
     # An upload follows links, so what they lead to is there on Kaggle.
     mounts += _links(session.inputs.values())
-    mounts.append(["/kaggle/working", str(session.working.resolve()), False])
-    names = str(scratch / _LOOKED_UP)
-    return {"root": str(root), "mounts": mounts, "names": names, "cwd": "/kaggle/working"}
+    mounts.append(["/kaggle/working", str(session.working.resolve()), "write"])
+    return {
+        "root": str(root),
+        "mounts": mounts,
+        "changes": str(scratch / _CHANGES),
+        "names": str(scratch / _LOOKED_UP),
+        "cwd": "/kaggle/working",
+    }
 
 
-def _shown(session: Session, scratch: Path) -> list[tuple[Path, bool]]:
-    """Return the folders that a command needs of this machine, and whether they are read-only."""
+def _shown(session: Session, scratch: Path, how: str) -> list[tuple[Path, str]]:
+    """Return the folders that a command needs of this machine, and how each is shown."""
     pythons = (session.python.absolute() / "bin" / "python", Path(sys.executable))
     needed = [prefix for python in pythons for prefix in _prefixes(python)]
     # Programs of a replica's copy begin with the path of the replica's own Python.
     needed += [Path(kagglekit.__file__).parent, cache_root()]
     # Of /bin/python that would be the whole machine; its system folders are there anyway.
-    shown = {path: True for path in needed if path.is_dir() and path != Path("/")}
-    shown |= dict.fromkeys((session.python.absolute(), session.working.resolve(), scratch), False)
+    shown = {path: "read" for path in needed if path.is_dir() and path != Path("/")}
+    shown |= {session.working.resolve(): "write", scratch: "write", session.python.absolute(): how}
     return sorted(shown.items())  # what lies in another comes after it
 
 
-def _links(folders: Iterable[Path]) -> list[list[object]]:
+def _links(folders: Iterable[Path]) -> list[list[str]]:
     """Return what absolute links in folders lead to, as mounts where they look for it."""
     paths = (path for folder in folders for path in folder.rglob("*"))
     links = [path for path in paths if path.is_symlink() and path.exists()]
     targets = {link.readlink(): link.resolve() for link in links if link.readlink().is_absolute()}
     # What lies in another comes after it.
-    return [[str(path), str(target), True] for path, target in sorted(targets.items())]
+    return [[str(path), str(target), "read"] for path, target in sorted(targets.items())]
 
 
 def _prefixes(python: Path) -> list[Path]:

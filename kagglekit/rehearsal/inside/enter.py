@@ -1,8 +1,10 @@
 """First program inside the sandbox's namespaces: build its root directory, then become the command.
 
 Started as `unshare --user --map-root-user --mount --net python enter.py SPEC COMMAND...`. SPEC is
-JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder or file outside,
-read-only] each), `names` (where to note the names that are looked up) and `cwd`. The new root shows
+JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder or file outside, how]
+each: "read", "write", or "change", for which what is changed goes to the folder `changes` and the
+folder outside stays as it is), `names` (where to note the names that are looked up) and `cwd`. The
+new root shows
 the machine's system folders and what is in `mounts`, and nothing else: no home, no other data, no
 `/tmp`. Nothing outside the namespaces changes, and all of it is gone when the command ends.
 """
@@ -25,7 +27,7 @@ def _mount(*arguments: str) -> None:
     subprocess.run(["mount", *arguments], check=True)
 
 
-def build_root(root: Path, mounts: list[list]) -> None:  # type: ignore[type-arg]
+def build_root(root: Path, mounts: list[list[str]], changes: Path) -> None:
     """Assemble the new root directory."""
     _mount("-t", "tmpfs", "tmpfs", str(root))
     for entry in Path("/").iterdir():
@@ -40,18 +42,32 @@ def build_root(root: Path, mounts: list[list]) -> None:  # type: ignore[type-arg
     inputs = root / "kaggle" / "input"
     inputs.mkdir(parents=True)
     _mount("-t", "tmpfs", "tmpfs", str(inputs))
-    for path, folder, read_only in mounts:
+    for path, folder, how in mounts:
         inside = root / path.lstrip("/")
         if Path(folder).is_dir():
             inside.mkdir(parents=True, exist_ok=True)
         elif not inside.exists():  # a file, in no folder that was shown before
             inside.parent.mkdir(parents=True, exist_ok=True)
             inside.touch()
+        if how == "change":
+            _overlay(folder, inside, changes)
+            continue
         _mount("--bind", folder, str(inside))
-        if read_only:
+        if how == "read":
             _mount("-o", "remount,bind,ro", str(inside))
     # "bind": else the folder's owner is among the options, whom these namespaces may not know.
     _mount("-o", "remount,bind,ro", str(inputs))
+
+
+def _overlay(folder: str, inside: Path, changes: Path) -> None:
+    """Show a folder that may be changed, and is not: what is written goes to `changes`."""
+    for name in ("lower", "upper", "work"):
+        (changes / name).mkdir(parents=True, exist_ok=True)
+    _mount("--bind", folder, str(changes / "lower"))
+    # By short names from there: a path with a comma or a colon would be taken apart.
+    options = "lowerdir=lower,upperdir=upper,workdir=work,userxattr"
+    command = ["mount", "-t", "overlay", "overlay", "-o", options, str(inside)]
+    subprocess.run(command, check=True, cwd=changes)
 
 
 def end_with_parent() -> None:
@@ -77,7 +93,7 @@ def main() -> None:
     root, names = Path(spec["root"]), Path(spec["names"])
     end_with_parent()
     raise_loopback()
-    build_root(root, spec["mounts"])
+    build_root(root, spec["mounts"], Path(spec["changes"]))
     os.chroot(root)
     settings = names.with_name("resolv.conf")
     resolver.start(names, settings)
