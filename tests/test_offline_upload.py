@@ -144,11 +144,53 @@ def test_dry_runs_print_the_exact_commands(made: Path, tmp_path: Path, capsys: O
 
 def test_a_damaged_bundle_is_not_uploaded(made: Path, tmp_path: Path, capsys: Output) -> None:
     copy = shutil.copytree(made, tmp_path / "my-bundle")
+    (copy / "kaggle.json").touch()
+    assert cli.main(["upload", str(copy), "--dry-run"]) == 18
+    assert f"the bundle `{copy}` cannot be uploaded\n" in capsys.readouterr().err
     (copy / "install.py").write_text("")
     assert cli.main(["upload", str(copy), "--dry-run"]) == 18
     (copy / "dataset-metadata.json").write_text('{"id": "YOUR-KAGGLE-NAME/my-bundle"}')
     assert cli.main(["upload", str(copy), "--dry-run"]) == 22
     assert "does not say whose dataset it is" in capsys.readouterr().err
+    (copy / "dataset-metadata.json").write_text("[]")
+    assert cli.main(["upload", str(copy), "--dry-run"]) == 22
+    assert "cannot be read: list indices must be integers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("ready", "ready"),
+        ("Warning: Looks like you're using an outdated version\nready\n", "ready"),
+        ("blobs_received\n", "blobs_received"),
+        ("", ""),
+    ],
+)
+def test_the_status_among_what_the_command_says(
+    monkeypatch: pytest.MonkeyPatch, said: str, status: str
+) -> None:
+    monkeypatch.setattr(kaggle, "call", lambda _: said)
+    assert kaggle.status("me/it") == status
+
+
+def test_a_notebook_with_a_key_is_not_pushed(tmp_path: Path) -> None:
+    path = tmp_path / "my_submit.ipynb"
+    code = "os.environ['KAGGLE_KEY'] = '0123456789abcdef0123456789abcdef'"
+    path.write_text(json.dumps(NOTEBOOK | {"cells": [{"cell_type": "code", "source": [code]}]}))
+    with pytest.raises(UploadError) as caught:
+        upload.Kernel(path, "me", "no such !").metadata()
+    assert caught.value.problems == (
+        "`my_submit.ipynb` holds a Kaggle key",
+        "`no such !` is not a competition's slug",
+    )
+    path.write_text("{}")
+    with pytest.raises(UploadError) as caught:
+        upload.Kernel(path, "me", "comp").metadata()
+    assert caught.value.problems == (f"`{path}` is not a notebook: KeyError: 'cells'",)
+    path.unlink()
+    with pytest.raises(UploadError) as caught:
+        upload.Kernel(path, "me", "comp").metadata()
+    assert caught.value.problems == (f"`{path}` cannot be read: No such file or directory",)
 
 
 def test_a_notebook_that_kaggle_would_refuse(tmp_path: Path) -> None:

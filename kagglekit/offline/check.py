@@ -1,17 +1,15 @@
 """Prove, without a network, that a bundle installs on a Kaggle image."""
 
-import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from kagglekit.errors import BundleCheckError, BundleError
-from kagglekit.offline import dataset, install, secrets, tools, wheel
+from kagglekit.offline import outgoing, tools, wheel
 from kagglekit.offline.image import KaggleImage
-from kagglekit.offline.manifest import OWN, Manifest, Target
+from kagglekit.offline.manifest import Manifest, Target
 from kagglekit.offline.resolve import Change, Stub, UnsatisfiableError
 from kagglekit.offline.wheel import Wheel
 
@@ -34,15 +32,9 @@ def check_bundle(folder: Path, image: KaggleImage, known: Iterable[Wheel] = ()) 
     """
     manifest = Manifest.read(folder)
     target = manifest.target(image.name)
-    problems = [
-        *install.damage(folder, asdict(manifest)),
-        *dataset.file_name_problems(path.name for path in sorted(folder.rglob("*"))),
-        *_metadata_problems(folder / dataset.FILE),
-    ]
-    if not problems:  # only then are these the files that were built
+    problems = outgoing.problems(folder, manifest)
+    if not problems:
         wheels, problems = _read(folder, manifest, known)
-        ours = [folder / each.file for each in manifest.wheels if each.why == OWN]
-        problems += secrets.problems(folder, ours)
         problems += _lock_problems(folder, manifest, target)
         problems = problems or closure_problems(folder, wheels, target, image)
     if problems:
@@ -52,16 +44,6 @@ def check_bundle(folder: Path, image: KaggleImage, known: Iterable[Wheel] = ()) 
             hint="build it again",
         )
     return manifest
-
-
-def _metadata_problems(file: Path) -> list[str]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        return [f"`{file.name}` cannot be read: {error}"]
-    if not isinstance(content, dict):
-        return [f"`{file.name}` is not a JSON object"]
-    return dataset.metadata_problems(content)
 
 
 def _lock_problems(folder: Path, manifest: Manifest, target: Target) -> list[str]:

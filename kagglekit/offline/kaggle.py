@@ -71,7 +71,10 @@ def status(dataset: str) -> str | None:
         UploadError: the question itself was refused, for want of a key for example.
     """
     try:
-        return call(["kaggle", "datasets", "status", dataset]).split()[0]
+        said = call(["kaggle", "datasets", "status", dataset])
+        # A word alone on its line, the last one: before it may come a warning of the command's age.
+        words = [line.strip() for line in said.splitlines() if re.fullmatch(r"\s*\w+\s*", line)]
+        return words[-1] if words else ""
     except UploadError as error:
         said = " ".join(error.problems)
         if "404" in said or ("403" in said and "Authentication" not in said):

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _KINDS = {
-    "a Kaggle key": re.compile(rb'"key"\s*:\s*"[0-9a-f]{32}"|\bKGAT_[0-9a-zA-Z]{20,}'),
+    "a Kaggle key": re.compile(
+        rb'"key"\s*:\s*"[0-9a-f]{32}"|\bKAGGLE_KEY\W{1,9}[0-9a-f]{32}\b|\bKGAT_[0-9a-zA-Z]{20,}'
+    ),
     "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "a Hugging Face token": re.compile(rb"\bhf_[A-Za-z0-9]{30,}"),
     "a GitHub token": re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36}|\bgithub_pat_\w{50,}"),
@@ -41,16 +43,22 @@ def problems(folder: Path, own: Iterable[Path]) -> list[str]:
             found.append(f"`{name}` is a file that holds keys, by its name")
         if b"\0" in content:
             continue  # not a text
-        found += [f"`{name}` holds {kind}" for kind, sign in _KINDS.items() if sign.search(content)]
-        found += [
-            f"`{name}` holds the value of your environment variable {variable}"
-            for variable in _SECRET_VARIABLES
-            if len(os.environ.get(variable, "")) > 7 and os.environ[variable].encode() in content
-        ]
+        found += keys(name, content)
         home = f"{Path.home()}/".encode()
         match = home if home in content else (_HOMES.search(content) or [b""])[0]
         if match:
             found.append(f"`{name}` holds a path of one machine: {match.decode()}…")
+    return found
+
+
+def keys(name: str, content: bytes) -> list[str]:
+    """Return which kinds of keys a text holds, a line each that begins with its name."""
+    found = [f"`{name}` holds {kind}" for kind, sign in _KINDS.items() if sign.search(content)]
+    found += [
+        f"`{name}` holds the value of your environment variable {variable}"
+        for variable in _SECRET_VARIABLES
+        if len(os.environ.get(variable, "")) > 7 and os.environ[variable].encode() in content
+    ]
     return found
 
 

@@ -5,11 +5,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from kagglekit.errors import BundleCheckError, UploadError
-from kagglekit.offline import dataset, install, kaggle
+from kagglekit.errors import BundleCheckError, RequirementsError, UploadError
+from kagglekit.offline import dataset, kaggle, notebook, outgoing, secrets
+from kagglekit.offline.dataset import is_slug
 from kagglekit.offline.manifest import Manifest
 
 Say = Callable[[str], None]
@@ -25,7 +26,7 @@ def dataset_of(folder: Path) -> str:
     """
     try:
         name = str(json.loads((folder / dataset.FILE).read_text(encoding="utf-8"))["id"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UploadError(f"`{folder / dataset.FILE}` cannot be read: {error}") from error
     if name.startswith(dataset.NO_OWNER):
         raise UploadError(
@@ -44,13 +45,14 @@ def upload(folder: Path, say: Say, *, dry_run: bool = False) -> None:
         dry_run: only say which commands would be run.
 
     Raises:
-        BundleCheckError: the bundle's files are not those that were built.
+        BundleCheckError: the bundle's files are not those that were built, Kaggle would refuse it,
+            or it holds what must not leave your machine.
         UploadError: the `kaggle` command is missing or failed.
     """
     name = dataset_of(folder)
-    damage = install.damage(folder, asdict(Manifest.read(folder)))
-    if damage:
-        raise BundleCheckError(f"the bundle `{folder}` is damaged", problems=damage)
+    problems = outgoing.problems(folder, Manifest.read(folder))
+    if problems:
+        raise BundleCheckError(f"the bundle `{folder}` cannot be uploaded", problems=problems)
     ask = ["kaggle", "datasets", "status", name]
     create = ["kaggle", "datasets", "create", "-p", str(folder), "-r", "zip"]
     version = ["kaggle", "datasets", "version", "-p", str(folder), "-r", "zip", "-m", _NOTE]
@@ -93,12 +95,11 @@ class Kernel:
         """Return `kernel-metadata.json`, with everything said that Kaggle would guess otherwise.
 
         Raises:
-            UploadError: Kaggle would refuse it; every reason is named.
+            UploadError: Kaggle would refuse it, or it holds a key; every reason is named.
         """
         slug = re.sub(r"[^a-z0-9]+", "-", self.notebook.stem.lower()).strip("-")
         problems = []
-        if self.notebook.suffix != ".ipynb" or not self.notebook.is_file():
-            problems.append(f"`{self.notebook}` is not an .ipynb file")
+        problems += _notebook_problems(self.notebook)
         if not 5 <= len(slug) <= 50:
             problems.append(f"the name `{slug}` has {len(slug)} characters; Kaggle wants 5 to 50")
         problems += [
@@ -106,8 +107,10 @@ class Kernel:
             for name in (f"{self.owner}/{slug}", *self.datasets, *self.kernels)
             if not re.fullmatch(r"[A-Za-z0-9][\w-]*/[a-z0-9][a-z0-9-]*", name)
         ]
+        if not is_slug(self.competition):
+            problems.append(f"`{self.competition}` is not a competition's slug")
         if problems:
-            raise UploadError("Kaggle would refuse this notebook", problems=problems)
+            raise UploadError("this notebook cannot be pushed", problems=problems)
         content: dict[str, object] = {
             "id": f"{self.owner}/{slug}",
             "title": slug.replace("-", " "),  # its slug must be the id's
@@ -127,11 +130,23 @@ class Kernel:
         return content | ({"machine_shape": "NvidiaTeslaT4"} if self.gpu else {})
 
 
+def _notebook_problems(path: Path) -> list[str]:
+    if path.suffix != ".ipynb":
+        return [f"`{path}` is not an .ipynb file"]
+    try:
+        notebook.cells(path)
+        return secrets.keys(path.name, path.read_bytes())
+    except OSError as error:
+        return [f"`{path}` cannot be read: {error.strerror}"]
+    except RequirementsError as error:
+        return [str(error).partition("\n")[0]]
+
+
 def push(kernel: Kernel, say: Say, *, dry_run: bool = False) -> None:
     """Push a notebook with its metadata; Kaggle runs it once.
 
     Raises:
-        UploadError: Kaggle would refuse it, or the `kaggle` command failed.
+        UploadError: Kaggle would refuse it, it holds a key, or the `kaggle` command failed.
     """
     metadata = json.dumps(kernel.metadata(), indent=1)
     if dry_run:
