@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,18 @@ def test_what_a_killed_run_left_is_cleared_and_a_living_ones_is_not(tmp_path: Pa
     os.close(handle)
     assert not dead.exists()
     assert [path.name for path in tmp_path.iterdir()] == [living.name]
+
+
+def test_runs_that_begin_at_once_leave_each_other_alone(tmp_path: Path) -> None:
+    def work(number: int) -> bool:
+        with atomic.passing(tmp_path, "run-") as mine:
+            (mine / "file").write_text(str(number))
+            time.sleep(0.001)
+            return (mine / "file").read_text() == str(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(400)))
+    assert not list(tmp_path.iterdir())
 
 
 BUILD = """

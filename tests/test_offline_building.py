@@ -1,3 +1,4 @@
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,21 @@ def test_a_project_becomes_a_wheel(tmp_path: Path) -> None:
     built = building.project_wheel(project, tmp_path / "built")
     assert built.name == "mine-1.0-py3-none-any.whl"
     assert built.read_bytes() == (project / built.name).read_bytes()
+
+
+def test_setuptools_builds_outside_the_project(tmp_path: Path) -> None:
+    """In `build/` of a project lie modules that were deleted since, and setuptools packs them."""
+    project = make_project(tmp_path / "project")
+    noting = "import os, shutil\nshutil.copy(os.environ['DIST_EXTRA_CONFIG'], 'settings.cfg')\n"
+    backend = (project / "backend.py").read_text()
+    (project / "backend.py").write_text(noting + backend)
+    building.project_wheel(project, tmp_path / "100%")
+    settings = ConfigParser()
+    settings.read(project / "settings.cfg")
+    aside = tmp_path / "100%" / "setuptools"
+    assert settings["build"]["build_base"] == f"{aside}/build"
+    assert settings["egg_info"]["egg_base"] == str(aside)
+    assert aside.is_dir()
 
 
 def test_a_finished_wheel_is_taken_as_it_is(tmp_path: Path) -> None:

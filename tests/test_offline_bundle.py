@@ -4,6 +4,8 @@ import json
 import os
 import stat
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +21,9 @@ from kagglekit.errors import (
     ToolError,
     UnknownPackageError,
 )
-from kagglekit.offline import bundle, install, tools
+from kagglekit.offline import bundle, install, resolve, tools
 from kagglekit.offline.image import KaggleImage
+from kagglekit.offline.manifest import Manifest
 from tests import local_index
 from tests.wheels_factory import (
     TINY_LIST,
@@ -410,6 +413,33 @@ def test_a_failed_rebuild_leaves_the_earlier_bundle(index: Path, out: Path) -> N
         bundle.build(["nosuch"], tiny_image(), out)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert [path.name for path in out.parent.iterdir()] == ["my-bundle"]
+
+
+def test_a_link_stays_and_what_it_leads_to_changes(index: Path, out: Path, tmp_path: Path) -> None:
+    link = tmp_path / "linked-bundle"
+    link.symlink_to(out)
+    for version in ("1.0", "2.0"):
+        make_wheel(index, "moving", version)
+        assert bundle.build([f"moving=={version}"], tiny_image(), link).folder == out.resolve()
+        assert Manifest.read(out).requirements == (f"moving=={version}",)
+    assert link.is_symlink()
+
+
+def test_when_one_image_fails_the_others_tools_end(
+    index: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(wanted: object, stub: resolve.Stub, arguments: object) -> list[resolve.Pin]:
+        if stub.image.name == "slow":
+            tools.call(["sleep", "600"], Path.cwd())
+            raise AssertionError("it was waited for")
+        while not tools._running:
+            time.sleep(0.01)
+        raise NoWheelError("not for this one")
+
+    monkeypatch.setattr(resolve, "missing", missing)
+    images = [replace(tiny_image(), name=name) for name in ("quick", "slow")]
+    with pytest.raises(NoWheelError, match="not for this one"):
+        bundle.build(["asked"], images, out)
 
 
 def test_a_folder_with_other_files_is_left_alone(index: Path, out: Path) -> None:

@@ -123,5 +123,16 @@ def test_a_script_needs_one_header(tmp_path, text, count) -> None:
 def test_a_header_that_is_not_toml(tmp_path) -> None:
     path = tmp_path / "submit.py"
     path.write_text("# /// script\n# dependencies = [\n# ///\n")
-    with pytest.raises(RequirementsError, match="the header of .* is not TOML"):
+    with pytest.raises(RequirementsError, match="the header of .* cannot be read: Invalid value"):
         requirements.of_script(path)
+
+
+@pytest.mark.parametrize("value", ["[1, 2]", "'ttach'"])
+def test_a_header_whose_dependencies_are_no_texts(tmp_path, value) -> None:
+    path = tmp_path / "submit.py"
+    path.write_text(f"# /// script\n# dependencies = {value}\n# ///\n")
+    with pytest.raises(RequirementsError) as caught:
+        requirements.of_script(path)
+    assert str(caught.value) == (
+        f"the header of `{path}` cannot be read: dependencies = {value} is no list of texts"
+    )

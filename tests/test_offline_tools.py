@@ -1,4 +1,7 @@
+import signal
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,24 @@ def test_an_unreachable_index(tmp_path: Path) -> None:
 def test_a_long_explanation_is_cut_at_the_front() -> None:
     said = "".join(f"line {i}\n" for i in range(20))
     assert tools.excerpt(said, most=2) == ["line 18", "line 19"]
+
+
+def test_tools_in_other_threads_can_be_ended(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(tools.call, ["sleep", "600"], tmp_path) for _ in range(2)]
+        while len(tools._running) < 2:
+            time.sleep(0.01)
+        tools.end()
+        assert [call.result().returncode for call in calls] == [-signal.SIGKILL] * 2
+    assert not tools._running
+
+
+def test_what_killed_runs_left_in_memory_is_cleared() -> None:
+    with tools.scratch() as folder:
+        left = folder.with_name("kagglekit-scratch-left-by-a-test")
+        left.mkdir()
+        with tools.scratch() as other:
+            assert folder.is_dir()
+            assert other.is_dir()
+            assert not left.exists()
+    assert not folder.exists()

@@ -119,7 +119,36 @@ def test_a_factory_that_fails(tmp_path: Path) -> None:
 def test_a_factory_that_downloads_nothing(tmp_path: Path) -> None:
     assert str(refused(tmp_path, "def make():\n    pass\n")) == (
         f"the model factory `{tmp_path}/models.py:make` downloaded nothing\n"
-        "hint: then it needs no weights in the bundle: leave --weights out"
+        "hint: if it needs none, leave --weights out; what it keeps outside the caches of torch, Hugging "
+        "Face and timm cannot be bundled: attach that as a dataset"
+    )
+
+
+def test_what_a_factory_keeps_at_home_is_not_there_on_kaggle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    code = f"{CACHE}def make():\n    home.mkdir(parents=True, exist_ok=True)\n"
+    code += "    (home / 'a.pth').touch()\n    own = pathlib.Path.home() / 'own.pth'\n"
+    code += (
+        "    if os.environ['HF_HUB_OFFLINE'] == '0':\n        own.touch()\n    own.read_bytes()\n"
+    )
+    error = refused(tmp_path, code)
+    assert "failed with the recorded weights and no network" in str(error)
+    assert error.problems[-1].startswith("FileNotFoundError: [Errno 2] No such file or directory")
+
+
+def test_a_factory_that_ends_the_program(tmp_path: Path) -> None:
+    error = refused(tmp_path, "import sys\ndef make():\n    sys.exit(0)\n")
+    assert error.problems[-1] == "RuntimeError: the factory ended the program: sys.exit(0)"
+
+
+def test_a_file_that_is_not_there_is_told_before_the_work(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError) as caught:
+        weights.check(f"{tmp_path}/models.py:make")
+    assert str(caught.value) == (
+        f"there is no file `{tmp_path}/models.py`, of which `{tmp_path}/models.py:make` is to be called"
     )
 
 

@@ -215,6 +215,14 @@ class TestFilesThatAreRefused:
             "write it with submission.Writer",
         )
 
+    def test_a_link_is_not_followed(self, kidney: Tests, tmp_path: Path) -> None:
+        (tmp_path / "submission.csv").symlink_to("/tmp/sub.csv")
+        assert judge(RAN, [], tmp_path, KIDNEY, kidney, hidden=False) == Verdict(
+            False,
+            "Submission CSV Not Found",
+            "submission.csv is a link to `/tmp/sub.csv`: write the file itself",
+        )
+
     def test_a_folder_of_that_name(self, kidney: Tests, tmp_path: Path) -> None:
         (tmp_path / "submission.csv").mkdir()
         cause = judge(RAN, [], tmp_path, KIDNEY, kidney, hidden=False).cause

@@ -167,3 +167,11 @@ def test_a_script_without_cells_stays_one(tmp_path: Path) -> None:
     taken = notebooks.runnable(script, tmp_path / "out")
     assert taken == tmp_path / "out" / "submit.py"
     assert taken.read_text() == script.read_text()
+
+
+def test_a_notebook_as_windows_writes_it(tmp_path: Path) -> None:
+    notebook = make(tmp_path / "n.ipynb", "import numpy")
+    notebook.write_bytes(b"\xef\xbb\xbf" + notebook.read_bytes())
+    (tmp_path / "out").mkdir()
+    taken = notebooks.runnable(notebook, tmp_path / "out")
+    assert taken.read_bytes() == notebook.read_bytes().removeprefix(b"\xef\xbb\xbf")

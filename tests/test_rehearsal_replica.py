@@ -1,6 +1,7 @@
 """A Kaggle image rebuilt at home, from an index of tiny wheels; once from the real one."""
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -321,3 +322,16 @@ def test_what_does_not_exist_for_this_python_comes_in_the_nearest_version(
     assert made.packages["early"] == "1.0"  # as on the image, although there is a newer one
     with pytest.raises(RehearsalError):
         replica.make_replica(image, ["late", "early"])
+
+
+def test_a_full_disk_while_it_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise shutil.Error([("a", "b", "[Errno 28] No space left on device")] * 9000)
+
+    monkeypatch.setattr(shutil, "copytree", full)
+    with pytest.raises(RehearsalError) as caught:
+        replica.Replica(tmp_path, {}, "3.12.1", ()).clone(tmp_path / "copy")
+    assert str(caught.value) == (
+        f"the replica cannot be copied to `{tmp_path / 'copy'}`\n"
+        "  - 9000 files, the first: [Errno 28] No space left on device"
+    )

@@ -19,6 +19,7 @@ from kagglekit.rehearsal.judge import SCORED, THREW, WRONG_ORDER
 from kagglekit.rehearsal.plan import Plan, default_plan
 from kagglekit.rehearsal.rehearse import rehearse
 from kagglekit.submission.check import NOT_FOUND, SCORING_ERROR
+from tests.holding import holding
 from tests.wheels_factory import TINY_LIST, make_wheel, tiny_image, use_index
 
 ROOT = Path(__file__).parents[1]
@@ -205,6 +206,17 @@ def test_a_folder_that_something_else_wrote_is_not_cleared(tmp_path):
     file = replace(plan, out=tmp_path / "thesis.tex")
     with pytest.raises(RehearsalError, match="exists and was not written by a rehearsal"):
         rehearse(file)
+
+
+def test_one_rehearsal_a_folder(tmp_path):
+    plan = Plan(tmp_path / "a.ipynb", competitions.load(DSB), image.DEFAULT, tmp_path / "out")
+    with holding(tmp_path / ".out.lock"), pytest.raises(RehearsalError) as raised:
+        rehearse(plan)
+    assert str(raised.value) == (
+        f"another rehearsal is at work in `{tmp_path / 'out'}`\n"
+        "hint: give this one another folder as --out"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_typo_does_not_cost_the_last_rehearsal(tmp_path):

@@ -13,7 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -70,13 +70,35 @@ def workplace(out: Path) -> Iterator[Path]:
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     recover(out)
-    for folder in out.parent.glob(f".{out.name}-work-*"):
-        with suppress(OSError), _locked(folder):  # refused: its run is alive
-            shutil.rmtree(folder)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-work-") as scratch:
-        folder = Path(scratch).resolve()
-        with _locked(folder):
-            yield folder
+    with passing(out.parent, f".{out.name}-work-") as folder:
+        yield folder
+
+
+@contextmanager
+def passing(parent: Path, prefix: str) -> Iterator[Path]:
+    """Give a new folder, gone afterwards; those that killed runs left go first.
+
+    Args:
+        parent: where it lies.
+        prefix: what its name begins with, as the names of all such folders and of no others.
+    """
+    for old in parent.glob(f"{prefix}*"):
+        with suppress(OSError), _locked(old):  # refused: its run is alive
+            shutil.rmtree(old)
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix)).resolve()
+        with ExitStack() as held:
+            try:
+                held.enter_context(_locked(folder))
+            except OSError:  # a run that begins now took it for a killed one's, before it was held
+                continue
+            if not folder.exists():
+                continue
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
 
 
 @contextmanager

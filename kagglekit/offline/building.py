@@ -41,7 +41,7 @@ def project_wheel(project: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     command = [tools.find_uv(), "build", "--wheel", "--python", sys.executable]
     command += ["--out-dir", str(folder), str(project.resolve())]
-    done = tools.call(command, cwd=folder, env=_EPOCH | os.environ)
+    done = tools.call(command, cwd=folder, env=_EPOCH | os.environ | _beside(folder))
     wheels = sorted(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
         raise RequirementsError(
@@ -49,6 +49,16 @@ def project_wheel(project: Path, folder: Path) -> Path:
         )
     _refuse_compiled(wheels[0], "project's wheel")
     return wheels[0]
+
+
+def _beside(folder: Path) -> dict[str, str]:
+    """Return settings that keep setuptools out of the project: its `build/` keeps deleted files."""
+    aside = folder.resolve() / "setuptools"
+    aside.mkdir()
+    settings = f"[build]\nbuild_base = {aside}/build\n[egg_info]\negg_base = {aside}\n"
+    path = aside / "aside.cfg"
+    path.write_text(settings.replace("%", "%%"), encoding="utf-8")
+    return {"DIST_EXTRA_CONFIG": str(path)}
 
 
 def source_wheel(name: str, version: str, folder: Path, arguments: Sequence[str] = ()) -> Path:

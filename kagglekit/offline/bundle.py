@@ -98,6 +98,9 @@ def build(
     """
     tools.find_uv()
     tools.find_pip()  # said before the work that leads up to them
+    if weights is not None:
+        recording.check(weights)
+    out = out.resolve()  # of a link, the folder that it leads to is what changes
     images = [image] if isinstance(image, KaggleImage) else list(image)
     _refuse_namesakes(images)
     asked = read_requirements(requirements)
@@ -121,7 +124,11 @@ def build(
 
         # In threads, for each waits for uv, which waits for the index.
         with ThreadPoolExecutor(len(images)) as pool:
-            shares = list(pool.map(share, images))
+            try:
+                shares = list(pool.map(share, images))
+            except BaseException:  # stopped, or one has failed: the others need not go on
+                tools.end()
+                raise
         for file in {each.path.name: each.path for s in shares for each in s.wheels}.values():
             shutil.copyfile(file, folder / file.name)
         recorded_by = ""

@@ -30,7 +30,10 @@ def call(factory: str) -> None:
         found = runpy.run_path(place, run_name="kagglekit_weights")[name]
     else:
         found = getattr(importlib.import_module(place), name)
-    found()
+    try:
+        found()
+    except SystemExit as error:
+        raise RuntimeError(f"the factory ended the program: sys.exit({error.code})") from error
 
 
 if __name__ == "__main__":

@@ -78,11 +78,14 @@ def of_script(path: Path) -> list[str]:
             for match in _SCRIPT.finditer(cell):
                 headers += 1
                 lines = [line[2:] for line in match[1].splitlines()]
-                found += tomllib.loads("\n".join(lines)).get("dependencies", [])
+                listed = tomllib.loads("\n".join(lines)).get("dependencies", [])
+                if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+                    raise TypeError(f"dependencies = {listed!r} is no list of texts")
+                found += listed
     except OSError as error:
         raise RequirementsError(f"the script `{path}` cannot be read: {error}") from error
     except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise RequirementsError(f"the header of `{path}` is not TOML: {error}") from error
+        raise RequirementsError(f"the header of `{path}` cannot be read: {error}") from error
     if headers == 1:
         return found
     raise RequirementsError(

@@ -12,9 +12,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from kagglekit.errors import NetworkError, ToolError
+from kagglekit.offline import atomic
+
+_running: set[subprocess.Popen[str]] = set()
 
 INSTALL_HINT = "`pip install uv pip packaging`, or run `uv run build_offline.py`"
 
@@ -56,11 +60,11 @@ def find_pip() -> list[str]:
     return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
-def scratch() -> "tempfile.TemporaryDirectory[str]":
+def scratch() -> AbstractContextManager[Path]:
     """Return a temporary folder, in memory where there is one: a stub is a thousand tiny files."""
     memory = Path("/dev/shm")
     fast = memory.is_dir() and os.access(memory, os.W_OK)
-    return tempfile.TemporaryDirectory(dir=memory if fast else None, prefix="kagglekit-")
+    return atomic.passing(memory if fast else Path(tempfile.gettempdir()), "kagglekit-scratch-")
 
 
 def call(
@@ -73,17 +77,27 @@ def call(
         ToolError: it could not be started.
     """
     try:
-        done = subprocess.run(
+        started = subprocess.Popen(
             command,
             cwd=cwd,
             env=dict(os.environ if env is None else env),
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            check=False,
         )
     except OSError as error:
         raise ToolError(f"`{command[0]}` could not be started: {error}") from error
+    with started:
+        _running.add(started)
+        try:
+            out, err = started.communicate()
+        except BaseException:
+            started.kill()
+            raise
+        finally:
+            _running.discard(started)
+    done = subprocess.CompletedProcess(command, started.returncode, out, err)
     if done.returncode and any(sign in done.stderr for sign in _NO_NETWORK):
         raise NetworkError(
             "the package index could not be reached",
@@ -91,6 +105,12 @@ def call(
             hint="a bundle is built where there is internet; check the connection and try again",
         )
     return done
+
+
+def end() -> None:
+    """Kill the tools that are at work in other threads: whoever waits for them goes on."""
+    for started in list(_running):
+        started.kill()
 
 
 def without_settings(env: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import site
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,19 @@ def origin(factory: str) -> str:
     ).hexdigest()
 
 
+def check(factory: str) -> None:
+    """Refuse what cannot be the name of a factory.
+
+    Raises:
+        WeightsError: it is not of that form, or there is no such file.
+    """
+    if not re.fullmatch(r".+:[A-Za-z_]\w*", factory):
+        raise WeightsError(f"`{factory}` is not FILE.py:FUNCTION or MODULE:FUNCTION")
+    place = factory.rpartition(":")[0]
+    if place.endswith(".py") and not Path(place).is_file():
+        raise WeightsError(f"there is no file `{place}`, of which `{factory}` is to be called")
+
+
 def record(factory: str, bundle: Path, earlier: Path | None = None) -> dict[str, str]:
     """Run a model factory with caches in a bundle, flatten them, and run it again offline.
 
@@ -58,8 +72,7 @@ def record(factory: str, bundle: Path, earlier: Path | None = None) -> dict[str,
     Raises:
         WeightsError: the factory fails, downloads nothing, or needs more than was recorded.
     """
-    if not re.fullmatch(r".+:[A-Za-z_]\w*", factory):
-        raise WeightsError(f"`{factory}` is not FILE.py:FUNCTION or MODULE:FUNCTION")
+    check(factory)
     with tempfile.TemporaryDirectory(dir=bundle, prefix=".recording-") as scratch:
         if earlier is not None:  # copied, because what runs next may write to it
             shutil.copytree(earlier / FOLDER, Path(scratch, FOLDER))
@@ -76,7 +89,8 @@ def record(factory: str, bundle: Path, earlier: Path | None = None) -> dict[str,
     if not recorded:
         raise WeightsError(
             f"the model factory `{factory}` downloaded nothing",
-            hint="then it needs no weights in the bundle: leave --weights out",
+            hint="if it needs none, leave --weights out; what it keeps outside the caches of torch,"
+            " Hugging Face and timm cannot be bundled: attach that as a dataset",
         )
     problems = dataset.file_name_problems(part for name in recorded for part in name.split("/"))
     if problems:
@@ -95,7 +109,10 @@ def hashes(bundle: Path) -> dict[str, str]:
 def _prove(factory: str, bundle: Path, recorded: Mapping[str, str]) -> None:
     """Run the factory with nothing but the recorded weights; it must not write to them either."""
     isolated = ["unshare", "-rn"] if _can_unshare() else []
-    done = _run([factory, "offline"], Weights.of(bundle).environment(), isolated)
+    with tempfile.TemporaryDirectory() as home:  # what lies at home is not there on Kaggle
+        settings = {"HOME": home, "XDG_CACHE_HOME": f"{home}/.cache"}
+        settings["PYTHONUSERBASE"] = site.getuserbase()  # but packages may
+        done = _run([factory, "offline"], Weights.of(bundle).environment() | settings, isolated)
     if done.returncode:
         said = done.stderr
         if "WeightsError: " in said:

@@ -96,6 +96,9 @@ def judge(
         ended = f"cell {outcome['ended']} of {outcome['cells']} ended the notebook with sys.exit"
         warnings += (f"{ended}: the cells after it did not run",)
     path = working / "submission.csv"
+    if path.is_symlink():  # followed here it would lead through another root
+        cause = f"submission.csv is a link to `{path.readlink()}`: write the file itself"
+        return Verdict(False, NOT_FOUND, cause, "", None, warnings)
     if not path.is_file():
         found = [path for path in working.iterdir() if not path.name.startswith(".")]
         names = sorted(f"{path.name}/" if path.is_dir() else path.name for path in found)

@@ -103,7 +103,7 @@ def runnable(notebook: Path, folder: Path) -> Path:
     """
     target = folder / notebook.name
     if notebook.suffix == ".ipynb" or not _has_cells(notebook):
-        target.write_bytes(notebook.read_bytes())
+        target.write_text(notebook.read_text("utf-8-sig"), "utf-8")  # without Windows' mark
         return target
     target = target.with_suffix(".ipynb")
     try:

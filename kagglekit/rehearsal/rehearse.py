@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kagglekit.errors import RehearsalError
+from kagglekit.locks import held
 from kagglekit.offline import bundle, check, command, manifest, requirements
 from kagglekit.offline import image as images
 from kagglekit.offline.bundle import Bundle
@@ -41,7 +42,20 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     whole = images.load(plan.image)
     image, unproved = reachable(whole)
     check_plan(plan)
-    clear(plan.out)
+    plan.out.parent.mkdir(parents=True, exist_ok=True)
+    with held(plan.out.with_name(f".{plan.out.name}.lock")) as is_ours:
+        if not is_ours:
+            raise RehearsalError(
+                f"another rehearsal is at work in `{plan.out}`",
+                hint="give this one another folder as --out",
+            )
+        clear(plan.out)
+        return _carry_out(plan, whole, image, unproved, say)
+
+
+def _carry_out(
+    plan: Plan, whole: KaggleImage, image: KaggleImage, unproved: tuple[str, ...], say: Say
+) -> Report:
     report = Report(plan.comp.title, plan.notebook.name, image.name)
     if sandbox.isolation():
         report.remarks.append(

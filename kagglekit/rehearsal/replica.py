@@ -53,7 +53,14 @@ class Replica:
 
     def clone(self, folder: Path) -> "Replica":
         """Copy the replica by hard links: what is replaced in one stays as it is in the other."""
-        shutil.copytree(self.folder, folder, symlinks=True, copy_function=_link_or_copy)
+        try:
+            shutil.copytree(self.folder, folder, symlinks=True, copy_function=_link_or_copy)
+        except shutil.Error as error:  # it lists every file that it could not copy
+            failed = error.args[0]
+            raise RehearsalError(
+                f"the replica cannot be copied to `{folder}`",
+                problems=[f"{len(failed)} files, the first: {failed[0][2]}"],
+            ) from error
         return Replica(folder, self.packages, self.python, self.warnings)
 
 
