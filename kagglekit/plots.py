@@ -210,14 +210,20 @@ def _size(shape: tuple[int, int]) -> str:
 
 
 def as_rgb8(pixels: npt.NDArray[Any]) -> Picture:
-    """Make pixels of any kind visible: (h, w, 1 or 3), other than uint8 stretched to their range.
+    """Make pixels of any kind visible: (h, w, C), other than uint8 stretched to their range.
+
+    Of two channels the first is shown as grey, of four the first three; nan as the lowest value.
 
     Returns:
         A fresh (h, w, 3) uint8 array.
     """
+    pixels = pixels[:, :, : 3 if pixels.shape[2] >= 3 else 1]
     if pixels.dtype != np.uint8:
-        values = pixels.astype(np.float32)
-        low, high = float(values.min()), float(values.max())
+        with np.errstate(over="ignore"):
+            values = pixels.astype(np.float32)
+        known = values[np.isfinite(values)]
+        low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
+        values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
         pixels = ((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
     return np.repeat(pixels, 3 // pixels.shape[2], axis=2).astype(np.uint8)  # a fresh array
 

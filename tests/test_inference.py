@@ -564,6 +564,16 @@ def refusals():
             {"weights": float("inf")},
             "weights=[inf] must all be above 0, and finite",
         ),
+        "a threshold of bytes": (
+            small_unet(),
+            {"threshold": 127},
+            "threshold=127 must be in [0, 1], as probabilities are",
+        ),
+        "a high threshold of bytes": (
+            small_unet(),
+            {"high_threshold": [200]},
+            "high_threshold=[200] must be in [0, 1], as probabilities are",
+        ),
         "no threshold": (
             small_unet(),
             {"threshold": float("nan")},

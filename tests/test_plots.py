@@ -1,5 +1,6 @@
 """Overlays, pixel by pixel against whole-array arithmetic."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,23 @@ def test_curves_rise_where_numbers_do():
 def test_a_curve_of_one_number_or_none():
     assert (plots.curves({"one": [0.5]}) == plots.ONLY_TRUE).all(axis=2).any()
     assert not (plots.curves({"none": [float("nan")]}) == plots.ONLY_TRUE).all(axis=2).any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, 1e300])
+def test_odd_numbers_and_channels_do_not_hide_a_picture(channels: int, odd: float) -> None:
+    pixels = np.linspace(0, 1, 20 * channels).reshape(4, 5, channels)
+    pixels[0, :2] = 0.0
+    shown = plots.as_rgb8(pixels)
+    pixels[0, 0] = odd
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        marked = plots.as_rgb8(pixels)
+    assert marked.shape == (4, 5, 3)
+    assert marked.dtype == np.uint8
+    assert (marked[1:] == shown[1:]).all()
+    assert (marked[0, 0] == (255 if odd > 0 else 0)).all()
+
+
+def test_a_picture_of_nothing_but_nan() -> None:
+    assert not plots.as_rgb8(np.full((4, 5, 1), np.nan)).any()

@@ -10,6 +10,7 @@ import pytest
 from kagglekit import competitions, submission
 from kagglekit.competitions import fake, template
 from kagglekit.competitions.data import Data
+from kagglekit.errors import DataError
 from kagglekit.rle import RLE, Dialect
 
 SEVERSTAL = competitions.load("severstal-steel-defect-detection")
@@ -143,3 +144,17 @@ def test_uw_madison_s_other_readings(tmp_path: Path) -> None:
     score = submission.score(path, comp, data, truth)
     assert score.readings["distances of all classes together"] > score.value
     assert score.readings["Dice 0 where both are empty"] <= score.value
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 5])
+def test_a_truth_of_other_than_the_classes(count: int, tmp_path: Path) -> None:
+    data_truth = fake.make(SEVERSTAL, tmp_path / "tree", seed=3, train=0, test=2, size=(64, 96))
+    data, path = SEVERSTAL.find_data(tmp_path / "tree"), tmp_path / "submission.csv"
+    submission.write_truth(path, SEVERSTAL, data_truth, data)
+    wrong = {image_id: [RLE.empty((64, 96))] * count for image_id in data_truth}
+    with pytest.raises(DataError) as caught:
+        submission.score(path, SEVERSTAL, data, wrong)
+    assert str(caught.value) == (
+        f"the truth of an image is {count} masks, `severstal-steel-defect-detection` has 4 classes: one "
+        "for each, RLE.empty(shape) where there is nothing"
+    )

@@ -14,7 +14,7 @@ from torch import nn
 from kagglekit.inference._answers import batch_for
 from kagglekit.inference._decide import Decision
 from kagglekit.inference._network import Mean
-from kagglekit.inference._options import Options, given, numbers, planes_of
+from kagglekit.inference._options import Options, cuts, given, numbers, planes_of
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import Slide
 from kagglekit.tiling import Blend, Grid, plan_grid
@@ -137,10 +137,8 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         axis=_axis(slide),
         classes=recipe.classes,
         planes=planes,
-        thresholds=numbers(thresholds, len(planes), "threshold", "masks"),
-        high_thresholds=()
-        if high is None
-        else numbers(high, len(planes), "high_threshold", "masks"),
+        thresholds=cuts(thresholds, len(planes), "threshold"),
+        high_thresholds=() if high is None else cuts(high, len(planes), "high_threshold"),
         device=device,
         views=views(options.get("tta", "none")),
         threads=_threads(),

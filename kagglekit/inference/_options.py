@@ -97,6 +97,18 @@ def numbers(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...]:
     return tuple(each)
 
 
+def cuts(value: Any, count: int, name: str) -> tuple[Any, ...]:
+    """Return the threshold of each of `count` masks, as `numbers` does.
+
+    Raises:
+        ValueError: as `numbers`, or one is no probability: 127 of 255 would find nothing at all.
+    """
+    found = numbers(value, count, name, "masks")
+    if not all(0 <= cut <= 1 for cut in found):
+        raise ValueError(f"{name}={value!r} must be in [0, 1], as probabilities are")
+    return found
+
+
 def planes_of(options: Options, classes: int) -> tuple[int, ...]:
     """Return which of the models' planes each mask is cut from.
 

@@ -128,6 +128,11 @@ def _found(
         words = " ".join(texts).split()
         masks = [_COCO.read(word, shape) for word in words[2::3]]
         return Found(masks, truth, [float(word) for word in words[1::3]])
+    if rules.rows == "classes" and len(truth) != len(rules.classes):
+        raise DataError(
+            f"the truth of an image is {len(truth)} masks, `{comp.slug}` has {len(rules.classes)}"
+            " classes: one for each, RLE.empty(shape) where there is nothing"
+        )
     pred = decode_texts(texts, shape, comp)
     if rules.rows == "one":
         return Found([union(pred, shape)], [union(truth, shape)])
