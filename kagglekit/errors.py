@@ -69,7 +69,10 @@ class CheckpointError(KagglekitError, ValueError):
 
 
 class PlanError(KagglekitError, MemoryError):
-    """A prediction would need more memory than there is; nothing was started."""
+    """A prediction would need more memory than there is; nothing was started.
+
+    What the network itself needs for a batch is not counted.
+    """
 
     exit_code = 8
 

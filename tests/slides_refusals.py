@@ -60,7 +60,8 @@ for name, mode, kind, what in (
 for count in (2, 4):
     _refuse(
         f"{count} bands without alpha",
-        f"{count} bands and the last is not marked as alpha; {BANDS}{OWN_BANDS}",
+        f"{count} bands and the last is not marked as alpha; {BANDS}"
+        + (OWN_BANDS if count > 2 else OWN_BANDS.replace("[1, 2, 3]", "[1]")),
         _bands(count, photometric="rgb" if count == 4 else "minisblack", alpha="no"),
     )
 for count in (5, 6):

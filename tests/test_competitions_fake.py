@@ -167,5 +167,7 @@ def test_a_folder_in_use_and_an_unknown_competition_are_refused(tmp_path: Path) 
         "hint: give a new folder, or delete this one first"
     )
     other = competitions.Profile(**{**vars(HUBMAP), "slug": "other"})
-    with pytest.raises(DataError, match=r"^nobody draws `other`\nhint: there is `blood-vessel-"):
+    with pytest.raises(
+        DataError, match=r"^nobody draws images of `other`\nhint: rehearse on its own data"
+    ):
         fake.make(other, tmp_path)

@@ -158,3 +158,21 @@ def test_a_truth_of_other_than_the_classes(count: int, tmp_path: Path) -> None:
         f"the truth of an image is {count} masks, `severstal-steel-defect-detection` has 4 classes: one "
         "for each, RLE.empty(shape) where there is nothing"
     )
+
+
+def test_the_truth_of_train_images_has_their_sizes(tmp_path: Path) -> None:
+    comp = competitions.load("hubmap-hacking-the-human-vasculature")
+    fake.make(comp, tmp_path / "tree", seed=3)
+    data, path = comp.find_data(tmp_path / "tree"), tmp_path / "submission.csv"
+    submission.write_truth(path, comp, dict.fromkeys(data.train_images(), ()), data)
+    sizes = {row.split(",")[1:3] != ["0", "0"] for row in path.read_text().splitlines()[1:]}
+    assert sizes == {True}
+
+
+def test_the_truth_where_there_is_no_test(tmp_path: Path) -> None:
+    comp = competitions.load("uw-madison-gi-tract-image-segmentation")
+    fake.make(comp, tmp_path / "tree", seed=3)
+    data = comp.find_data(tmp_path / "tree")
+    name = next(iter(data.train_images()))
+    submission.write_truth(tmp_path / "s.csv", comp, {name: data.truth(name)}, data)
+    assert name in (tmp_path / "s.csv").read_text()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from kagglekit import competitions, submission, train
+from kagglekit import augment, competitions, submission, train
 from kagglekit.competitions.data import Data
 from kagglekit.errors import CheckpointError
 from kagglekit.losses import bce_dice_loss, bce_loss, tversky_loss
@@ -316,6 +316,8 @@ def test_other_tiles_or_judges_are_refused(tmp_path):
         return [problem.partition(":")[0] for problem in raised.value.problems]
 
     assert refused(dataset=TileDataset(dataset.pictures, dataset.index)) == ["augmentation"]
+    heavy = TileDataset(dataset.pictures, dataset.index, augment.preset("heavy"))
+    assert refused(dataset=heavy) == ["augmentation"]
     assert refused(dataset=TileDataset(dataset.pictures, few, dataset.augment)) == ["tiles"]
     assert refused(sampler=evenly(np.arange(len(dataset)) > 2, seed=3)) == ["draws"]
     assert refused(valid=replace(valid, images=one)) == ["validation"]

@@ -86,11 +86,12 @@ def choose_bands(path: Path, page: Page) -> tuple[int, ...]:
     if page.samples in (2, 4) and page.extra[-1:] and page.extra[-1] in _ALPHA:
         return (1,) if page.samples == 2 else (1, 2, 3)
     known = " and the last is not marked as alpha" if page.samples in (2, 4) else ""
+    bands = [1, 2, 3] if page.samples > 2 else [1]
     raise SlideError(
         f"{path}: {page.samples} bands{known}; expected 1 (grey), 2 (grey and alpha), "
         "3 (RGB) or 4 (RGB and alpha)",
         hint="save the bands you need as .npy: "
-        "np.save('a.npy', rasterio.open('a.tiff').read([1, 2, 3]).transpose(1, 2, 0))",
+        f"np.save('a.npy', rasterio.open('a.tiff').read({bands}).transpose(1, 2, 0))",
     )
 
 

@@ -143,10 +143,10 @@ class Slide:
         window = f"window rows {y0}-{y1}, columns {x0}-{x1}"
         if pad not in (None, *PADS):
             raise ValueError(f"pad={pad!r}; expected None, 'reflect', 'edge' or 'constant'")
-        if pad is None and not (0 <= y0 < y1 <= height and 0 <= x0 < x1 <= width):
-            raise ValueError(f"{window} is not inside the image, {height} rows and {width} columns")
         if not (y0 < y1 and x0 < x1):
             raise ValueError(f"{window} is empty")
+        if pad is None and not (y0 >= 0 and y1 <= height and x0 >= 0 and x1 <= width):
+            raise ValueError(f"{window} is not inside the image, {height} rows and {width} columns")
         if not hasattr(scale, "__index__") or scale < 1:  # Python's and NumPy's integers have it
             raise ValueError(f"scale={scale!r} must be a whole number of at least 1")
         if y0 % scale or x0 % scale:

@@ -40,9 +40,9 @@ def validate(path: Path | str, comp: Profile, data: Data) -> list[str]:
         data: its folder; the test images that lie there are the ids that must be in the file.
 
     Returns:
-        One line for each problem, none when there is none: those of single rows, of instances
-        beside each other, of rows that are missing. A line begins with what Kaggle would show,
-        and names the row (the header is row 1) and the id.
+        A text for each problem, none when there is none: those of single rows, of instances
+        beside each other, of rows that are missing. It begins with what Kaggle would show, names
+        the row (the header is row 1) and the id, and may go over several lines.
 
     Raises:
         DataError: the folder has no test images.

@@ -1,11 +1,12 @@
 """Answers in a competition's own dialect of CSV, written and read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from kagglekit.competitions import Data, Profile
 from kagglekit.competitions.data import decode_texts
-from kagglekit.errors import RLEError, SubmissionError
+from kagglekit.errors import DataError, RLEError, SubmissionError
 from kagglekit.rle import RLE
 from kagglekit.submission.rows import read, sizes_for_rows, write_rows
 from kagglekit.submission.texts import empty_texts, to_texts
@@ -29,13 +30,23 @@ def write_truth(
     rules = data.rules if data else comp.submission
     sizes = dict.fromkeys(truth, (0, 0))
     if data:
-        sizes |= sizes_for_rows(data, data.test_images())
+        sizes |= sizes_for_rows(data, _images(data, truth))
     texts = {}
     for image_id, masks in truth.items():
         texts[image_id] = to_texts(masks, masks[0].shape, rules) if masks else empty_texts(rules)
         if masks:
             sizes[image_id] = masks[0].shape
     write_rows(Path(path), texts, sizes, rules)
+
+
+def _images(data: Data, wanted: Iterable[str]) -> dict[str, Path]:
+    """Return the files of images, of the train or of the test."""
+    images: dict[str, Path] = {}
+    for listing in (data.train_images, data.test_images):
+        if missing := {*wanted} - images.keys():
+            with suppress(DataError):  # some competitions have no visible test, others no train
+                images |= {name: path for name, path in listing().items() if name in missing}
+    return images
 
 
 def read_truth(path: Path | str, comp: Profile, data: Data) -> dict[str, list[RLE]]:

@@ -1,6 +1,7 @@
 """What a training cannot change when it goes on: settings, network, tiles, what judges it."""
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,11 +41,23 @@ def shaping_of(
         "seed": int(sampler.seed),
         "tiles": _sum([index.window, index.picture, index.tile, index.area]),
         "draws": _sum([*sampler.groups, *sampler.counts]),
-        "augmentation": name_of(dataset.augment) if dataset.augment else "none",
+        "augmentation": _augmentation(dataset.augment),
         "validation": judges,
         "devices": devices,
         **{f"recipe.{name}": getattr(recipe, name) for name in _SEEN},
     }
+
+
+def _augmentation(augment: Any) -> str:
+    """Tell augmentations apart by their steps and what these are set to, as far as that is told."""
+    if augment is None:
+        return "none"
+    steps = getattr(augment, "steps", [augment])
+    return _sum(re.sub(r" at 0x[0-9a-f]+", "", f"{name_of(one)} {_kept(one)}") for one in steps)
+
+
+def _kept(step: Any) -> object:
+    return None if hasattr(step, "__name__") else getattr(step, "__dict__", None)
 
 
 def _sum(parts: Iterable[Any]) -> str:

@@ -71,7 +71,10 @@ def make(
     root = Path(out_dir)
     if comp.slug not in _MAKERS:
         known = ", ".join(f"`{slug}`" for slug in sorted(_MAKERS))
-        raise DataError(f"nobody draws `{comp.slug}`", hint=f"there is {known}")
+        raise DataError(
+            f"nobody draws images of `{comp.slug}`",
+            hint=f"rehearse on its own data, with --data and without --fuzz; drawn are {known}",
+        )
     if root.is_dir() and any(root.iterdir()):
         raise DataError(
             f"`{root}` is not empty: two trees in one folder would be neither",
