@@ -223,7 +223,7 @@ def as_rgb8(pixels: npt.NDArray[Any]) -> Picture:
             values = pixels.astype(np.float32)
         known = values[np.isfinite(values)]
         low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 0.0)
-        values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+        values = np.nan_to_num(values.astype(np.float64), nan=low, posinf=high, neginf=low)
         pixels = ((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
     return np.repeat(pixels, 3 // pixels.shape[2], axis=2).astype(np.uint8)  # a fresh array
 

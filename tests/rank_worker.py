@@ -73,6 +73,7 @@ def launched(slide, folder):
         Path(folder, "masks.txt").write_text("\n".join(masks))
         Path(folder, "world.txt").write_text(f"{state.num_processes} {dist.get_backend()}")
     state.wait_for_everyone()
+    dist.destroy_process_group()  # else gloo's threads may outlive what they use, and abort
 
 
 def notebook(slide, folder):

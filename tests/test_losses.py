@@ -163,6 +163,11 @@ def test_targets_that_are_no_masks_are_refused(loss, value):
 
 
 @every
+def test_masks_that_were_resized_are_no_mistake(loss):
+    loss(ZEROS, torch.full(SHAPE, 1 + 2.4e-7))
+
+
+@every
 def test_shapes_that_differ_are_refused(loss):
     with pytest.raises(ValueError) as raised:
         loss(ZEROS, torch.zeros(2, 1, 4, 5))

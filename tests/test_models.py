@@ -221,8 +221,8 @@ def test_recipe_refuses(field, value, message):
         ("max_value", np.float32(4095), 4095),
         (
             "options",
-            {"width": np.int64(4), "depths": np.array([2, 3])},
-            {"width": 4, "depths": [2, 3]},
+            {"width": np.int64(4), "a": {"b": (np.float32(1), np.array([2]))}},
+            {"width": 4, "a": {"b": [1.0, [2]]}},
         ),
     ],
 )

@@ -30,7 +30,7 @@ def test_what_is_not_python() -> None:
 @pytest.mark.parametrize(
     "caught",
     ["except ImportError", "except ModuleNotFoundError as e", "except", "except Exception",
-     "except (OSError, ImportError)"],
+     "except (OSError, ImportError)", "except* ImportError"],
 )  # fmt: skip
 def test_optional_imports(caught: str) -> None:
     code = f"try:\n    if 1:\n        from a.b import c\n    import d\n{caught}:\n    import e\n"
@@ -54,11 +54,22 @@ def test_imports_in_a_try_that_the_code_cannot_do_without(rest: str) -> None:
         ("!pip install ttach", ["ttach"]),
         ("    %pip install -q --upgrade ttach zarr>=3", ["ttach", "zarr>=3"]),
         ("! python -m pip install ttach  # for TTA", ["ttach"]),
-        ("!uv pip install ttach > /dev/null", ["ttach"]),
+        ("!python3.11 -m pip install ttach", ["ttach"]),
+        ("!{sys.executable} -m pip install -qU ttach", ["ttach"]),
+        ("!pip -q install ttach", ["ttach"]),
+        ("!uv pip install --system ttach > /dev/null", ["ttach"]),
         ("!pip3 install ttach && ls", ["ttach"]),
+        ("!pip install ttach&&echo install done", ["ttach"]),
+        ("!pip install ttach; pip install zarr", ["ttach", "zarr"]),
+        ("!pip install 'ttach'; echo done", ["ttach"]),
+        ("!(pip install ttach|tail -n 1)", ["ttach"]),
         ("!pip install ttach 2>&1 | tail -1", ["ttach"]),
+        ("!ls | grep install", []),
         ("!pip install a \\\n  b", ["a", "b"]),
-        ("!pip install 'a[extra] >= 1' -i https://x.y -r c.txt --no-deps", ["a[extra] >= 1"]),
+        ("!pip install 'a[extra] >= 1' -i https://x.y -c c.txt --no-deps", ["a[extra] >= 1"]),
+        ("!pip install a --progress-bar off --no-binary :all: -d /tmp/x", ["a"]),
+        ("!pip install --upgrade-strategy eager --timeout=100 a", ["a"]),
+        ("!pip install a -f https://x.y/wheels", ["a"]),
         ("!pip install --no-index a", []),
         ("!pip install a -f ../input/wheels", []),
         ("!pip install --find-links=../input/wheels a", []),
@@ -69,4 +80,17 @@ def test_imports_in_a_try_that_the_code_cannot_do_without(rest: str) -> None:
     ],
 )
 def test_lines_that_install(line: str, expected: list[str]) -> None:
-    assert installs(f"import os\n{line}\nimport sys") == expected
+    assert installs(f"import os\n{line}\nimport sys") == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "names", "others"),
+    [
+        ("!pip install -qr wanted.txt tqdm", ["tqdm"], ["-qr wanted.txt"]),
+        ("!pip install --requirement=wanted.txt", [], ["--requirement=wanted.txt"]),
+        ("!pip install -e . a", ["a"], ["-e ."]),
+        ("!pip install --of-tomorrow b a", ["a"], ["--of-tomorrow b"]),
+    ],
+)
+def test_what_is_not_understood_is_told(line: str, names: list[str], others: list[str]) -> None:
+    assert installs(line) == (names, others)

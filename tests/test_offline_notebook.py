@@ -45,6 +45,19 @@ def test_what_a_notebook_goes_on_without(tmp_path: Path) -> None:
     assert notebook.wanted(path) == (["segmentation-models-pytorch", "ttach"], ["cudf-cu12"], [])
 
 
+def test_what_cannot_be_a_name_of_an_index(tmp_path: Path) -> None:
+    code = "import __main__, _own\ntry:\n    import _fast\nexcept ImportError:\n    pass"
+    path = write(tmp_path / "n.ipynb", code, "!pip install -r wanted.txt zarr")
+    assert notebook.wanted(path) == (
+        ["zarr"],
+        [],
+        [
+            "cell 2: `-r wanted.txt` of `pip install` was not read",
+            "`_own` is imported, and is no name of an index",
+        ],
+    )
+
+
 def test_what_a_notebook_installs_counts_as_it_says(tmp_path: Path) -> None:
     path = write(
         tmp_path / "n.ipynb",

@@ -162,6 +162,7 @@ def test_a_damaged_bundle_is_not_uploaded(made: Path, tmp_path: Path, capsys: Ou
     [
         ("ready", "ready"),
         ("Warning: Looks like you're using an outdated version\nready\n", "ready"),
+        ("Warning\nready\n", "ready"),
         ("blobs_received\n", "blobs_received"),
         ("", ""),
     ],
@@ -183,6 +184,24 @@ def test_a_notebook_with_a_key_is_not_pushed(tmp_path: Path) -> None:
         "`my_submit.ipynb` holds a Kaggle key",
         "`no such !` is not a competition's slug",
     )
+    key = "0123456789abcdef0123456789abcdef"
+    for code, kind in (
+        (f'!echo \'{{"username":"me","key":"{key}"}}\' > ~/.kaggle/kaggle.json', "a Kaggle key"),
+        (f"json.dump({{'username': 'me', 'key': '{key}'}}, file)", "a Kaggle key"),
+        (f"x = 1\nKAGGLE_KEY={key}\ny = 2", "a Kaggle key"),
+        (f"x = 1\nhf_{key}\ny = 2", "a Hugging Face token"),
+    ):
+        for source in (code, code.splitlines(keepends=True)):
+            cells = [{"cell_type": "code", "source": source}]
+            path.write_text(json.dumps(NOTEBOOK | {"cells": cells}))
+            with pytest.raises(UploadError) as caught:
+                upload.Kernel(path, "me", "comp").metadata()
+            assert caught.value.problems == (f"`my_submit.ipynb` holds {kind}",)
+    output = {"output_type": "stream", "name": "stdout", "text": ["ok\n", f"KAGGLE_KEY={key}\n"]}
+    cells = [{"cell_type": "code", "source": "x", "outputs": [output]}]
+    path.write_text(json.dumps(NOTEBOOK | {"cells": cells}))
+    with pytest.raises(UploadError, match="holds a Kaggle key"):
+        upload.Kernel(path, "me", "comp").metadata()
     path.write_text("{}")
     with pytest.raises(UploadError) as caught:
         upload.Kernel(path, "me", "comp").metadata()

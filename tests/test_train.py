@@ -23,6 +23,7 @@ from kagglekit.submission import score_masks
 from kagglekit.tiles import TileDataset, evenly, shuffled
 from kagglekit.train import Settings, Validation, _fit
 from kagglekit.train._clock import Clock
+from kagglekit.train._settings import in_words
 from tests import train_worker
 from tests.holding import holding
 from tests.launching import ended, launch_on, run
@@ -321,10 +322,30 @@ def test_other_tiles_or_judges_are_refused(tmp_path):
     assert refused(dataset=TileDataset(dataset.pictures, few, dataset.augment)) == ["tiles"]
     assert refused(sampler=evenly(np.arange(len(dataset)) > 2, seed=3)) == ["draws"]
     assert refused(valid=replace(valid, images=one)) == ["validation"]
-    assert refused(valid=replace(valid, options={"threshold": 0.9})) == ["validation"]
-    assert refused(valid=replace(valid, finish=list)) == ["validation"]
-    assert refused(valid=None) == ["validation"]
-    assert fit(tmp_path / "run", settings).is_finished
+    other = {"min_overlap": 8, "threshold": 0.9, "tta": None}
+    assert refused(valid=replace(valid, options=other)) == [
+        "validation.min_overlap", "validation.threshold",
+    ]  # fmt: skip
+    assert refused(valid=replace(valid, options={})) == ["validation.min_overlap"]
+    assert refused(valid=replace(valid, finish=list)) == ["validation.finish"]
+    assert refused(valid=None) == [
+        "validation", "validation.finish", "validation.min_overlap",
+    ]  # fmt: skip
+    same = {"min_overlap": np.int64(0), "progress": False, "batch_size": 2, "amp": False}
+    result = train.fit(
+        train_worker.model(), dataset, sampler, tmp_path / "run", settings,
+        replace(valid, options=same),
+    )  # fmt: skip
+    assert result.is_finished
+
+
+def test_what_a_value_is_called_does_not_depend_on_the_process():
+    rng = np.random.default_rng(0)
+    assert " at 0x" not in in_words(rng)
+    assert in_words(rng) == in_words(np.random.default_rng(0))
+    assert in_words({"b", "a", "c"}) == in_words({"c", "b", "a"}) == "{'a', 'b', 'c'}"
+    assert in_words(np.int64(3)) == in_words(3) == "3"
+    assert in_words([bce_loss]) == in_words([bce_loss]).partition(" at 0x")[0]
 
 
 def test_half_of_a_training_s_folder_is_refused(tmp_path):
@@ -475,8 +496,9 @@ def test_planes_that_are_not_the_classes_are_refused_before_an_epoch(tmp_path):
     with pytest.raises(ValueError) as raised:
         train.fit(model, dataset, sampler, tmp_path / "run", SETTINGS, steel)
     assert str(raised.value) == (
-        "the model has 1 planes, `severstal-steel-defect-detection` 4 classes: give Validation a "
-        "finish, which makes their masks of the planes"
+        "1 planes are predicted, `severstal-steel-defect-detection` has 4 classes: give Validation the "
+        "option planes, or a finish, which makes their masks"
     )
     assert not (tmp_path / "run").exists()
     replace(steel, finish=lambda planes: planes * 4).check(model)
+    replace(steel, options={"planes": (0, 0, 0, 0)}).check(model)

@@ -6,6 +6,7 @@ import torch
 
 Per: TypeAlias = Literal["sample", "batch"]
 Empty: TypeAlias = Literal["count", "skip"]
+_ROUNDING = 1e-3  # masks that were resized go a little beyond 1
 
 
 def prepare(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -22,7 +23,7 @@ def prepare(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, t
         )
     if target.device.type == "cpu" and target.numel():
         low, high = (value.item() for value in target.aminmax())
-        if low < 0 or high > 1:
+        if low < -_ROUNDING or high > 1 + _ROUNDING:
             raise ValueError(
                 f"target is in [{low:g}, {high:g}], expected [0, 1]: a mask of 0 and 255 is to be "
                 "divided by 255, a map of class numbers to be made one plane per class"

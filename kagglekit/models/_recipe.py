@@ -58,8 +58,7 @@ class Recipe:
             self._keep(name, _tuple(getattr(self, name)))
         for name in ("threshold", "max_value"):
             self._keep(name, _plain(getattr(self, name)))
-        listed = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in self.options.items()}
-        self._keep("options", listed)
+        self._keep("options", _jsonable(dict(self.options)))
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.in_channels):
                 raise ValueError(
@@ -123,6 +122,14 @@ def _plain(value: Any) -> Any:
     """Return lists, arrays and tensors as tuples, and NumPy's numbers as Python's."""
     plain = value.tolist() if hasattr(value, "tolist") else value
     return tuple(map(_plain, plain)) if isinstance(plain, list | tuple) else plain
+
+
+def _jsonable(value: Any) -> Any:
+    """Return what JSON would give back: lists for arrays, Python's numbers for NumPy's."""
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(plain, Mapping):
+        return {key: _jsonable(each) for key, each in plain.items()}
+    return list(map(_jsonable, plain)) if isinstance(plain, list | tuple) else plain
 
 
 def _tuple(value: Any) -> tuple[Any, ...]:

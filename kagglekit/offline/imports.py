@@ -12,13 +12,27 @@ _IPYTHON = (
     (re.compile(r"^([ \t]*[\w.,\[\]'\" ]+=[ \t]*)[!%](?:.*\\\n)*.*$", re.MULTILINE), r"\1None"),
     (re.compile(r"^([ \t]*)(?:\?{1,2}[\w.]+|[\w.]+\?{1,2})[ \t]*$", re.MULTILINE), r"\1pass"),
 )
-_INSTALL = re.compile(
-    r"^[ \t]*[!%][ \t]*(?:python3? -m |uv )?pip3? install[ \t]((?:.*\\\n)*.*)$", re.MULTILINE
+_SHELL_LINE = re.compile(r"^[ \t]*[!%]((?:.*\\\n)*.*)$", re.MULTILINE)
+_REDIRECTION = re.compile(r"(?<=\s)\d?>>?(?!=)\s*\S+")
+_PIP = re.compile(r"(?:(?:\S*python[\d.]*|\{sys\.executable\}) -m pip|(?:uv )?pip[\d.]*)(?: -\S+)*")
+_LOCAL = re.compile(r"-[A-Za-z]*f|--find-links|--no-index")  # from an attached dataset
+# Options of pip and uv that stand alone; any other takes the next word, or has its value in it.
+_ALONE = re.compile(
+    r"-[IUqvn]+|--(?:break-system-packages|compile|compile-bytecode|disable-pip-version-check|"
+    r"dry-run|exact|force-reinstall|ignore-installed|ignore-requires-python|isolated|"
+    r"no-build-isolation|no-cache|no-cache-dir|no-clean|no-color|no-compile|no-deps|no-index|"
+    r"no-input|no-warn-conflicts|no-warn-script-location|offline|pre|prefer-binary|quiet|reinstall|"
+    r"require-hashes|strict|system|upgrade|user|verbose)"
 )
-_SHELL = re.compile(r"[&|;]|\d?>")  # where the command ends
-_ELSEWHERE = ("-f", "--find-links", "--no-index")  # what is installed lies in an attached dataset
-_WITH_VALUE = {"-c", "-e", "-i", "-r", "-t", "--constraint", "--editable", "--extra-index-url",
-               "--index-url", "--requirement", "--target", "--trusted-host"}  # fmt: skip
+_TAKES = re.compile(r"-[IUqvn]*[A-Za-z]|--[\w-]+")  # the next word, unless it stands alone
+# Values that say nothing of what is installed.
+_NO_MATTER = re.compile(
+    r"-[IUqvn]*[Ccdfipt]|--(?:abi|cache-dir|cert|config-settings|constraint|default-index|"
+    r"exclude-newer|exists-action|extra-index-url|find-links|implementation|index|index-strategy|"
+    r"index-url|keyring-provider|link-mode|log|no-binary|only-binary|platform|prefix|prerelease|"
+    r"progress-bar|proxy|python|python-version|report|resolution|retries|root|root-user-action|src|"
+    r"target|timeout|torch-backend|trusted-host|upgrade-strategy|use-deprecated|use-feature)"
+)
 _FAILED_IMPORT = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 
 
@@ -48,7 +62,7 @@ def imports(code: str) -> Imports:
     caught = {
         inner
         for node in ast.walk(tree)
-        if isinstance(node, ast.Try) and any(map(_goes_on, node.handlers))
+        if isinstance(node, ast.Try | ast.TryStar) and any(map(_goes_on, node.handlers))
         for statement in node.body
         for inner in ast.walk(statement)
     }
@@ -62,32 +76,67 @@ def imports(code: str) -> Imports:
     return Imports(found.needed, found.optional - found.needed)
 
 
-def installs(code: str) -> list[str]:
-    r"""Return what the `pip install` lines of a cell ask an index for, a word each.
+def installs(code: str) -> tuple[list[str], list[str]]:
+    r"""Return what the `pip install` lines of a cell ask an index for, and what is not understood.
 
-    Options are left out, and lines that install from a folder.
+    Options are left out, and commands that install from a folder.
 
     Example:
         >>> installs("%pip install -q ttach==0.0.2 'zarr>=3'\n!pip install --no-index -f .. x")
-        ['ttach==0.0.2', 'zarr>=3']
+        (['ttach==0.0.2', 'zarr>=3'], [])
+        >>> installs("!ls; pip install -r wanted.txt tqdm")
+        (['tqdm'], ['-r wanted.txt'])
     """
-    found: list[str] = []
-    for match in _INSTALL.finditer(code):
-        try:
-            words = shlex.split(match[1].replace("\\\n", " "), comments=True)
-        except ValueError:  # a quotation without an end: the shell refuses it, too
-            continue
-        ends = (index for index, word in enumerate(words) if _SHELL.match(word))
-        words = words[: next(ends, len(words))]
-        if any(word.startswith(_ELSEWHERE) for word in words):
-            continue
-        values = {index + 1 for index, word in enumerate(words) if word in _WITH_VALUE}
-        found += [
-            word
-            for index, word in enumerate(words)
-            if index not in values and not word.startswith("-")
-        ]
+    asked: list[str] = []
+    others: list[str] = []
+    for match in _SHELL_LINE.finditer(code):
+        for words in _commands(match[1].replace("\\\n", " ")):
+            if "install" not in words:
+                continue
+            at = words.index("install")
+            if not _PIP.fullmatch(" ".join(words[:at])):
+                continue
+            names, options = _sorted_out(words[at + 1 :])
+            if any(_LOCAL.match(one) and "://" not in one for one in options):
+                continue
+            asked += names
+            others += [
+                one
+                for one in options
+                if not _ALONE.fullmatch(one) and not _NO_MATTER.fullmatch(re.split("[ =]", one)[0])
+            ]
+    return asked, others
+
+
+def _commands(line: str) -> list[list[str]]:
+    """Return the words of each command of a shell's line."""
+    words = shlex.shlex(_REDIRECTION.sub("", line), posix=True, punctuation_chars="();|&")
+    words.whitespace_split = True
+    found: list[list[str]] = [[]]
+    try:
+        for word in words:
+            if set(word) <= set("();|&"):
+                found.append([])
+            else:
+                found[-1].append(word)
+    except ValueError:  # a quotation without an end: the shell refuses it, too
+        return []
     return found
+
+
+def _sorted_out(words: list[str]) -> tuple[list[str], list[str]]:
+    """Return what is no option, and the options, each with its value."""
+    names: list[str] = []
+    options: list[str] = []
+    left = iter(words)
+    for word in left:
+        if not word.startswith("-"):
+            names.append(word)
+        elif _TAKES.fullmatch(word) and not _ALONE.fullmatch(word):
+            options.append(f"{word} {next(left, '')}")
+        else:
+            options.append(word)
+    return names, options
 
 
 def _goes_on(handler: ast.ExceptHandler) -> bool:

@@ -80,14 +80,20 @@ def wanted(notebook: Path) -> Wanted:
     beside = {name for cell in code for name in _WRITTEN.findall(cell)}
     beside |= {path.stem for path in notebook.parent.glob("*.py")}
     beside |= {path.parent.name for path in notebook.parent.glob("*/__init__.py")}
-    own = sys.stdlib_module_names | _NOT_FROM_AN_INDEX | beside
-    names = map(distribution, imported.needed - own)
+    own = sys.stdlib_module_names | _NOT_FROM_AN_INDEX | beside | {"__main__"}
+    odd = sorted(name for name in imported.needed - own if name.startswith("_"))
+    names = map(distribution, imported.needed - own - {*odd})
     required = {str(canonicalize_name(name)): name for name in names} | asked
-    spared = {canonicalize_name(distribution(name)) for name in imported.optional - own}
+    optional = {name for name in imported.optional - own if not name.startswith("_")}
+    spared = {canonicalize_name(distribution(name)) for name in optional}
     return Wanted(
         requirements=[required[name] for name in sorted(required)],
         optional=sorted(spared - set(required)),
-        passed_over=[*not_python, *not_of_an_index],
+        passed_over=[
+            *not_python,
+            *not_of_an_index,
+            *(f"`{name}` is imported, and is no name of an index" for name in odd),
+        ],
     )
 
 
@@ -122,7 +128,9 @@ def _asked(code: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     found: dict[str, str] = {}
     others = []
     for number, cell in enumerate(code, start=1):
-        for words in installs(cell):
+        names, unread = installs(cell)
+        others += [f"cell {number}: `{words}` of `pip install` was not read" for words in unread]
+        for words in names:
             try:
                 requirement = Requirement(words)
             except InvalidRequirement:  # a path, an address, a variable of the shell

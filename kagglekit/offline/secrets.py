@@ -13,7 +13,7 @@ from pathlib import Path
 
 _KINDS = {
     "a Kaggle key": re.compile(
-        rb'"key"\s*:\s*"[0-9a-f]{32}"|\bKAGGLE_KEY\W{1,9}[0-9a-f]{32}\b|\bKGAT_[0-9a-zA-Z]{20,}'
+        rb'["\']key["\']\s*:\s*["\'][0-9a-f]{32}["\']|\bKAGGLE_KEY\W{1,9}[0-9a-f]{32}\b|\bKGAT_[0-9a-zA-Z]{20,}'
     ),
     "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
     "a Hugging Face token": re.compile(rb"\bhf_[A-Za-z0-9]{30,}"),

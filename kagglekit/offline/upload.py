@@ -4,9 +4,10 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kagglekit.errors import BundleCheckError, RequirementsError, UploadError
 from kagglekit.offline import dataset, kaggle, notebook, outgoing, secrets
@@ -135,11 +136,23 @@ def _notebook_problems(path: Path) -> list[str]:
         return [f"`{path}` is not an .ipynb file"]
     try:
         notebook.cells(path)
-        return secrets.keys(path.name, path.read_bytes())
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        return secrets.keys(path.name, "\n".join(_texts(content)).encode())
     except OSError as error:
         return [f"`{path}` cannot be read: {error.strerror}"]
     except RequirementsError as error:
         return [str(error).partition("\n")[0]]
+
+
+def _texts(content: Any) -> Iterator[str]:
+    """Yield all texts of a notebook, cells and outputs, as they are read: lines put together."""
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list) and all(isinstance(one, str) for one in content):
+        yield "".join(content)
+    elif isinstance(content, list | dict):
+        for one in content.values() if isinstance(content, dict) else content:
+            yield from _texts(one)
 
 
 def push(kernel: Kernel, say: Say, *, dry_run: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -107,8 +107,17 @@ def fit(
 @contextmanager
 def _alone_in(folder: Path, rank: int) -> Iterator[None]:
     """Refuse a folder that another training is at work in. Every rank calls it."""
-    with held(folder / ".training-lock") if rank == 0 else nullcontext(True) as is_ours:
-        if not agree(is_ours):
+    with ExitStack() as lock:
+        is_ours, problem = True, None
+        if rank == 0:
+            try:
+                is_ours = lock.enter_context(held(folder / ".training-lock"))
+            except OSError as error:  # told first: the other ranks wait to hear of it
+                problem = error
+        is_ours, why = agree((is_ours, str(problem) if problem else ""))
+        if why:
+            raise problem or OSError(why)
+        if not is_ours:
             raise CheckpointError(
                 f"another training is at work in `{folder}`",
                 hint="each needs a folder of its own",

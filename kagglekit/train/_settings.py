@@ -131,12 +131,15 @@ class Settings:
 def name_of(function: Any) -> str:
     """Tell one function from another, as far as a name can: two lambdas have the same."""
     if isinstance(function, partial):
-        given = [_told(each) for each in function.args]
-        given += [f"{key}={_told(value)}" for key, value in sorted(function.keywords.items())]
+        given = [in_words(each) for each in function.args]
+        given += [f"{key}={in_words(value)}" for key, value in sorted(function.keywords.items())]
         return f"{name_of(function.func)}({', '.join(given)})"
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _told(value: Any) -> str:
-    """Return a value in words that are the same in another process: no address in memory."""
-    return name_of(value) if callable(value) else re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+def in_words(value: Any) -> str:
+    """Return a value in words that are the same in another process: no address, sets sorted."""
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(in_words, value)))}}}"
+    plain = value.item() if isinstance(value, np.generic) else value
+    return name_of(plain) if callable(plain) else re.sub(r" at 0x[0-9a-fA-F]+", "", repr(plain))

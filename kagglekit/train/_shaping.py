@@ -1,7 +1,6 @@
 """What a training cannot change when it goes on: settings, network, tiles, what judges it."""
 
 import hashlib
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from kagglekit.models import Recipe
 from kagglekit.tiles import TileDataset, TileSampler
-from kagglekit.train._settings import Settings, name_of
+from kagglekit.train._settings import Settings, in_words, name_of
 from kagglekit.train._validation import Validation
 
 # What a network is, and how it sees a tile; of a recipe the rest is how masks are made.
@@ -17,6 +16,8 @@ _SEEN = (
     "architecture", "options", "in_channels", "classes", "mean", "std", "max_value", "scale",
     "window", "stride",
 )  # fmt: skip
+# Of the options of a prediction: what changes how it is made, and not what it finds.
+_NO_MATTER = ("amp", "batch_size", "checkpoint", "compile", "progress")
 
 
 def shaping_of(
@@ -32,20 +33,30 @@ def shaping_of(
     Files are not among it, for another session has them elsewhere; nor are pixels.
     """
     index = dataset.index
-    judges = "none"
-    if validation is not None:
-        finish = name_of(validation.finish) if validation.finish else ""
-        options = sorted((name, repr(value)) for name, value in validation.options.items())
-        judges = _sum([validation.comp.slug, finish, options, sorted(validation.images)])
     return settings.shaping() | {
         "seed": int(sampler.seed),
         "tiles": _sum([index.window, index.picture, index.tile, index.area]),
         "draws": _sum([*sampler.groups, *sampler.counts]),
         "augmentation": _augmentation(dataset.augment),
-        "validation": judges,
+        **_judges(validation),
         "devices": devices,
         **{f"recipe.{name}": getattr(recipe, name) for name in _SEEN},
     }
+
+
+def _judges(validation: Validation | None) -> dict[str, str]:
+    """Return what validates: images, rules, and the options that change masks."""
+    if validation is None:
+        return {"validation": "none"}
+    finish = name_of(validation.finish) if validation.finish else "none"
+    images = f"{len(validation.images)} images of {validation.comp.slug}"
+    found = {"validation": f"{images}, {_sum(sorted(validation.images))}"}
+    options = {
+        f"validation.{name}": in_words(value)
+        for name, value in validation.options.items()
+        if name not in _NO_MATTER and value is not None
+    }
+    return found | {"validation.finish": finish} | options
 
 
 def _augmentation(augment: Any) -> str:
@@ -53,7 +64,7 @@ def _augmentation(augment: Any) -> str:
     if augment is None:
         return "none"
     steps = getattr(augment, "steps", [augment])
-    return _sum(re.sub(r" at 0x[0-9a-f]+", "", f"{name_of(one)} {_kept(one)}") for one in steps)
+    return _sum(f"{name_of(one)} {in_words(_kept(one))}" for one in steps)
 
 
 def _kept(step: Any) -> object:
@@ -64,6 +75,6 @@ def _sum(parts: Iterable[Any]) -> str:
     """Return eight digits that tell one thing from another."""
     digest = hashlib.sha256()
     for part in parts:
-        raw = part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode()
+        raw = part.tobytes() if isinstance(part, np.ndarray) else in_words(part).encode()
         digest.update(f"{len(raw)} ".encode() + raw)
     return digest.hexdigest()[:8]

@@ -93,9 +93,9 @@ def check(state: State, shaping: State, folder: Path) -> None:
     """
     began = state["shaping"]
     problems = [
-        f"{name}: {began.get(name)!r} when it began, {shaping[name]!r} now"
-        for name in shaping
-        if began.get(name) != shaping[name]
+        f"{name}: {began.get(name)!r} when it began, {shaping.get(name)!r} now"
+        for name in dict.fromkeys([*shaping, *began])
+        if began.get(name) != shaping.get(name)
     ]
     if problems:
         raise CheckpointError(

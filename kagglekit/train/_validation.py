@@ -51,9 +51,9 @@ class Validation:
                 f"{', '.join(missing) or 'none'}; expected at least one image, each with its truth"
             )
         classes = self._classes
-        counts = {image_id: len(self.truth[image_id]) for image_id in self.images}
+        counts = {image_id: len(self.truth[image_id]) for image_id in self.images if classes}
         wrong = [f"{image_id} {count}" for image_id, count in counts.items() if count != classes]
-        if classes and wrong:
+        if wrong:
             raise ValueError(
                 f"`{self.comp.slug}` has {classes} classes, and the truth of {len(wrong)} images "
                 f"another number of masks: {', '.join(wrong[:5])}"
@@ -71,11 +71,11 @@ class Validation:
         Raises:
             ValueError: it has another number of planes than there are classes, and no `finish`.
         """
-        planes = model.recipe.classes
+        planes = len(self.options.get("planes", range(model.recipe.classes)))
         if self._classes and self.finish is None and planes != self._classes:
             raise ValueError(
-                f"the model has {planes} planes, `{self.comp.slug}` {self._classes} classes: give "
-                "Validation a finish, which makes their masks of the planes"
+                f"{planes} planes are predicted, `{self.comp.slug}` has {self._classes} classes: "
+                "give Validation the option planes, or a finish, which makes their masks"
             )
 
     def score(self, model: Model) -> Score | None:

@@ -81,6 +81,7 @@ class PseudoLabels:
         for image, masks in self.truth.items():
             path = root / template.fill(comp.tree.train_images, **_fields(comp, image, images))
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)  # a file, where the folder was copied
             path.symlink_to(images[image].resolve())
             texts = to_texts(masks, self.doubt[image].shape, rules)
             for name, text in zip(class_names(rules, len(texts)), texts, strict=True):
