@@ -118,7 +118,8 @@ for name, options, said in (
     _refuse(
         name,
         f"its three pages are no colours: its description says {said}\n"
-        "hint: save the page that is the picture as a file of its own",
+        "hint: save the page that is the picture as a file of its own; if they are colours after all, "
+        "all three as one RGB page",
         lambda path, rgb, options=options: tifffile.imwrite(
             path, rgb.transpose(2, 0, 1).copy(), photometric="minisblack", **options
         ),
@@ -137,8 +138,8 @@ def _with_predictor(compression):
 for name, compression in (("PackBits", 32773), ("LERC", 34887)):
     _refuse(
         f"differences in {name}",
-        "its numbers are stored as differences, which GDAL would show as they are\n"
-        "hint: save it with another compression, for example with tifffile",
+        "a predictor with PackBits or LERC: some programs store differences then, and some do not\n"
+        "hint: save it again with another compression, with the program that wrote it",
         _with_predictor(compression),
     )
 

@@ -79,6 +79,17 @@ def test_runs_that_begin_at_once_leave_each_other_alone(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_where_no_locks_are_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with atomic.passing(tmp_path, "run-") as one, atomic.passing(tmp_path, "run-") as other:
+        assert one.is_dir()
+        assert other.is_dir()
+    assert not list(tmp_path.iterdir())
+
+
 BUILD = """
 import sys
 from pathlib import Path

@@ -52,13 +52,18 @@ def test_a_file_as_pip_tools_write_it(tmp_path: Path) -> None:
     ]
 
 
+def test_a_comment_does_not_go_on_in_the_next_line() -> None:
+    lines = ["# of slides \\", "numpy", "zarr \\", "# none"]
+    assert [str(line) for line in requirements.read(lines)] == ["numpy", "zarr"]
+
+
 def test_options_are_told_where_they_belong() -> None:
-    lines = ["a \\", "  --hash=sha256:ab", "-c image.txt", "-e .", "--index-url=https://x.invalid"]
+    lines = ["a \\", "  --hash=sha256:ab", "-c image.txt", "-e.", "--index-url=https://x.invalid"]
     with pytest.raises(RequirementsError) as caught:
         requirements.read(lines)
     assert list(caught.value.problems) == [
         "line 3: `-c image.txt` is not a requirement: the image's versions are the constraints",
-        "line 4: `-e .` is not a requirement: give a project of yours with --project",
+        "line 4: `-e.` is not a requirement: give a project of yours with --project",
         "line 5: `--index-url=https://x.invalid` is not a requirement: options are settings of uv"
         " and pip: environment variables, configuration files",
     ]

@@ -59,13 +59,15 @@ def test_what_is_changed_in_its_python_stays_out_of_the_folder(
     isolated: None, session: Session, tmp_path: Path, name: str
 ) -> None:
     """The replica's files are those of others, too: hard links to uv's cache, and to its copies."""
-    if not sandbox.overlays():
-        pytest.skip("this system has no overlays for users")
     folder = tmp_path / name
     (folder / "lib").mkdir(parents=True)
     for file in ("changed.py", "removed.py", "lib/deep.py"):
         (folder / file).write_text("as it was")
-    own = Session(session.inputs, session.working, session.scratch, folder)
+    replica = Replica(folder, {}, "3.12.1", ())
+    own = sandbox.of_replica(replica, session.inputs, session.working, session.scratch)
+    if not own.keeps_python:
+        pytest.skip("this system has no overlays for users")
+    assert own.python == folder
     at = json.dumps(str(folder))
     code = f"cd {at}; echo more >> changed.py; rm removed.py; echo new > lib/new.py; rm -r lib; mkdir lib"
     assert shell(own, code)[0].status == 0
@@ -82,17 +84,38 @@ def test_what_is_changed_in_its_python_stays_out_of_the_folder(
 
 
 def test_without_overlays_the_environment_is_a_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whether there are any depends on the disk that the session's folder is on."""
     (tmp_path / "replica").mkdir()
     (tmp_path / "replica" / "a.py").write_text("x")
     replica = Replica(tmp_path / "replica", {}, "3.12.1", ())
-    monkeypatch.setattr(sandbox, "overlays", lambda: False)
-    copy = sandbox.python_for(replica, tmp_path / "copy")
-    assert (copy, (copy / "a.py").read_text()) == (tmp_path / "copy", "x")
-    monkeypatch.setattr(sandbox, "overlays", lambda: True)
-    assert sandbox.python_for(replica, tmp_path / "other") == replica.folder
-    assert not (tmp_path / "other").exists()
+    monkeypatch.setattr(sandbox, "_refused", lambda _: "no upper layer on this disk")
+    own = sandbox.of_replica(replica, session.inputs, session.working, session.scratch)
+    assert (own.python, own.keeps_python) == (session.scratch / "venv", False)
+    assert (own.python / "a.py").read_text() == "x"
+    sandbox.forget(own)
+    assert not own.python.exists()
+
+
+def test_what_nobody_may_look_into_is_removed() -> None:
+    with tempfile.TemporaryDirectory() as outer:
+        folder = Path(outer, "changes")
+        (folder / "work" / "work" / "deep").mkdir(parents=True)
+        (folder / "upper").mkdir()
+        (folder / "upper" / "link").symlink_to(outer)
+        (folder / "work" / "work").chmod(0)
+        (folder / "upper").chmod(0o500)
+        if os.geteuid() == 0:  # who may do anything: be nobody meanwhile
+            for path in (Path(outer), folder, *folder.rglob("*")):
+                os.chown(path, 65534, 65534, follow_symlinks=False)
+            os.seteuid(65534)
+        try:
+            sandbox.remove(folder)
+        finally:
+            os.seteuid(os.getuid())
+        assert not folder.exists()
+        assert Path(outer).is_dir()
 
 
 def test_status_and_lines(session: Session) -> None:
@@ -152,7 +175,7 @@ def test_a_python_in_bin_does_not_show_the_machine(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/python3")
-    assert Path("/") not in dict(sandbox._shown(session, session.scratch, "write"))
+    assert Path("/") not in dict(sandbox._shown(session, session.scratch))
 
 
 @pytest.mark.usefixtures("isolated")
@@ -171,7 +194,7 @@ def test_it_needs_no_root() -> None:
         spec = {"root": f"{folder}/root", "mounts": mounts, "names": f"{folder}/names"}
         spec |= {"cwd": "/kaggle", "changes": f"{folder}/changes"}
         mounts.append([folder, folder, "write"])
-        if sandbox.overlays():
+        if Path("/proc/sys/kernel/osrelease").read_text() >= "5.11":
             mounts.append(["/python", f"{folder}/python", "change"])
         nobody = [become, "--reuid=65534", "--regid=65534", "--clear-groups"]
         unshare = ["unshare", "--user", "--map-root-user", "--mount", "--net"]

@@ -252,11 +252,15 @@ def test_what_would_be_lost_or_hidden_is_named(tmp_path):
         (out / name).touch()
     for name in ("My_weights", "mine/bundle-one", "other/bundle-one"):
         (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "my-weights").symlink_to("My_weights")  # under the link's name
     (out / "list.txt").write_text(TINY_LIST)
     plan = Plan(
         out / "a_submit.ipynb", competitions.load(DSB), str(out / "list.txt"), out,
         bundle=tmp_path / "mine" / "bundle-one",
-        attach=(tmp_path / "My_weights", tmp_path / "other" / "bundle-one" / "." / ""),
+        attach=(
+            tmp_path / "My_weights", tmp_path / "my-weights",
+            tmp_path / "other" / "bundle-one" / ".." / "bundle-one",
+        ),
     )  # fmt: skip
     with pytest.raises(RehearsalError) as raised:
         rehearse(plan)
@@ -272,7 +276,7 @@ def test_what_would_be_lost_or_hidden_is_named(tmp_path):
 
 def test_a_bundle_of_ones_own_is_not_built_over(tmp_path, monkeypatch):
     asked = tmp_path / "requirements.in"
-    asked.write_text("helper\nmore\n")
+    asked.write_text("Helper>=0.5\nmore\n")
     folder = tmp_path / "my-bundle"
     refuse = importlib.import_module("kagglekit.rehearsal.rehearse")._refuse_to_lose
     refuse(folder, asked)  # nothing there

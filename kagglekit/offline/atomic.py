@@ -85,20 +85,28 @@ def passing(parent: Path, prefix: str) -> Iterator[Path]:
     for old in parent.glob(f"{prefix}*"):
         with suppress(OSError), _locked(old):  # refused: its run is alive
             shutil.rmtree(old)
+    folder, held = _new(parent, prefix)
+    try:
+        with held:
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _new(parent: Path, prefix: str) -> tuple[Path, ExitStack]:
+    """Make a folder and hold it; where the file system knows no locks, nobody else clears it."""
     while True:
         folder = Path(tempfile.mkdtemp(dir=parent, prefix=prefix)).resolve()
-        with ExitStack() as held:
-            try:
-                held.enter_context(_locked(folder))
-            except OSError:  # a run that begins now took it for a killed one's, before it was held
-                continue
-            if not folder.exists():
-                continue
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-            return
+        held = ExitStack()
+        try:
+            held.enter_context(_locked(folder))
+        except (BlockingIOError, FileNotFoundError):
+            continue  # a run that begins now took it for a killed one's, before it was held
+        except OSError:  # no locks here
+            return folder, held
+        if folder.exists():
+            return folder, held
+        held.close()
 
 
 @contextmanager

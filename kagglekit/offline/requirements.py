@@ -44,7 +44,8 @@ def read(source: Path | Sequence[str]) -> list[Requirement]:
         if not text:
             continue
         if text.startswith("-"):
-            remedy = _OPTIONS.get(re.split(r"[= ]", text)[0], _OTHER_OPTION)
+            known = (told for option, told in _OPTIONS.items() if text.startswith(option))
+            remedy = next(known, _OTHER_OPTION)
             problems.append(f"line {number}: `{text}` is not a requirement: {remedy}")
             continue
         try:
@@ -122,7 +123,7 @@ def _joined(lines: Sequence[str]) -> list[tuple[int, str]]:
     more = False
     for number, line in enumerate(lines, start=1):
         first, before = joined.pop() if more else (number, "")
-        more = line.endswith("\\")
+        more = line.endswith("\\") and not (before + line).lstrip().startswith("#")
         joined.append((first, before + line.removesuffix("\\")))
     return joined
 

@@ -75,17 +75,16 @@ def install_in(replica: Replica, folder: Path) -> Installed:
         BundleCheckError: `install.py` refused or failed; the problems are what it said.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        python = sandbox.python_for(replica, Path(scratch, "replica"))
         working = Path(scratch, "working")
         working.mkdir()
         inputs = {f"datasets/{_OWNER}/{folder.name}": folder}
-        session = sandbox.Session(inputs, working, Path(scratch, "session"), python)
+        session = sandbox.of_replica(replica, inputs, working, Path(scratch, "session"))
         seconds, told = [], []
         try:
             for wanted in ("installed  ", "installed  nothing"):
                 started = time.perf_counter()
                 said: list[str] = []
-                command = _command(python / "bin" / "python", folder.name)
+                command = _command(session.python / "bin" / "python", folder.name)
                 done = sandbox.run(command, session, said.append)
                 seconds.append(time.perf_counter() - started)
                 told += [found for line in said if (found := _TIME.fullmatch(line))]

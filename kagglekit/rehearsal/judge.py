@@ -96,7 +96,8 @@ def judge(
         ended = f"cell {outcome['ended']} of {outcome['cells']} ended the notebook with sys.exit"
         warnings += (f"{ended}: the cells after it did not run",)
     path = working / "submission.csv"
-    if path.is_symlink():  # followed here it would lead through another root
+    inside = path.resolve().is_relative_to(working.resolve())
+    if path.is_symlink() and not inside:  # followed here it would lead through another root
         cause = f"submission.csv is a link to `{path.readlink()}`: write the file itself"
         return Verdict(False, NOT_FOUND, cause, "", None, warnings)
     if not path.is_file():

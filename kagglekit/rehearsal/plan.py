@@ -1,6 +1,6 @@
 """What to rehearse: what the user said, what follows from it, and whether it can be done."""
 
-import shutil
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from kagglekit.competitions.profile import Profile
 from kagglekit.errors import RehearsalError
 from kagglekit.offline import image as images
 from kagglekit.offline.dataset import is_slug
-from kagglekit.rehearsal import notebooks
+from kagglekit.rehearsal import notebooks, sandbox
 from kagglekit.rehearsal.limits import NO_LIMITS, Limits, limits_of
 
 BUNDLE = "kagglekit-offline"
@@ -62,13 +62,13 @@ def check_plan(plan: Plan) -> None:
         for path in dict.fromkeys(kept)
         if path.exists() and path.resolve().is_relative_to(plan.out)
     ]
-    attached = [path.resolve().name for path in plan.attach]
+    attached = [name_of(path) for path in plan.attach]
     problems += [
         f"no dataset on Kaggle can be called `{name}`: lower-case letters, digits, single hyphens"
         for name in dict.fromkeys(attached)
         if not is_slug(name)
     ]
-    names = [*attached, plan.bundle.resolve().name if plan.bundle else BUNDLE]
+    names = [*attached, name_of(plan.bundle) if plan.bundle else BUNDLE]
     problems += [
         f"two datasets are called `{name}`"
         for name in dict.fromkeys(attached)
@@ -76,6 +76,11 @@ def check_plan(plan: Plan) -> None:
     ]
     if problems:
         raise RehearsalError("this cannot be rehearsed", problems=problems)
+
+
+def name_of(folder: Path) -> str:
+    """Return a folder's name as a dataset: a link's own, and of `.` the current folder's."""
+    return os.path.basename(os.path.abspath(folder))  # noqa: PTH119, PTH100 - no link is followed
 
 
 def clear(out: Path) -> None:
@@ -91,7 +96,7 @@ def clear(out: Path) -> None:
             f"`{out}` exists and was not written by a rehearsal",
             hint="give another folder as --out",
         )
-    shutil.rmtree(out, ignore_errors=True)
+    sandbox.remove(out)
     out.mkdir(parents=True)
     marker.touch()
 

@@ -1,11 +1,13 @@
 """The rehearsal: data, bundle, replica, training, visible test, hidden tests, judgement, report."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from kagglekit.errors import RehearsalError
 from kagglekit.locks import held
@@ -16,7 +18,7 @@ from kagglekit.offline.image import KaggleImage
 from kagglekit.rehearsal import fuzz, notebooks, page, pictures, record, sandbox, stage
 from kagglekit.rehearsal.judge import explain
 from kagglekit.rehearsal.passes import Pass, look_ahead, run_pass
-from kagglekit.rehearsal.plan import BUNDLE, Plan, check_plan, clear
+from kagglekit.rehearsal.plan import BUNDLE, Plan, check_plan, clear, name_of
 from kagglekit.rehearsal.replica import Replica, drift, make_replica, reachable
 from kagglekit.rehearsal.report import Report, Step
 from kagglekit.rehearsal.sandbox import Session
@@ -68,8 +70,8 @@ def _carry_out(
     built = steps.bundle(image)
     replica = steps.replica(image, built)
     report.drift = drift(whole, replica)
-    folders = [folder.resolve() for folder in (built.folder, *plan.attach)]
-    inputs = {f"datasets/{_OWNER}/{folder.name}": folder for folder in folders}
+    folders = (built.folder, *plan.attach)
+    inputs = {f"datasets/{_OWNER}/{name_of(folder)}": folder for folder in folders}
     trained = steps.train(replica, inputs, tests[0])
     if trained:
         inputs[notebooks.slug(notebooks.train_name(plan.notebook))] = trained
@@ -89,7 +91,9 @@ def _refuse_to_lose(folder: Path, asked: Path) -> None:
     if not (folder / manifest.FILE).is_file():
         return
     made = manifest.Manifest.read(folder)
-    lost = sorted({*made.requirements} - {str(each) for each in requirements.read(asked)})
+    names = {canonicalize_name(each.name) for each in requirements.read(asked)}
+    there = {line: canonicalize_name(Requirement(line).name) for line in made.requirements}
+    lost = [line for line, name in there.items() if name not in names]
     lost += sorted(made.weights)
     if lost:
         raise RehearsalError(
@@ -212,13 +216,11 @@ class _Steps:
         working.mkdir()
         scratch.mkdir(parents=True)
         settings = {"KAGGLEKIT_MINUTES": str(self.plan.minutes)}
-        python = sandbox.python_for(replica, scratch / "venv")
-        session = Session(inputs, working, scratch, python, settings)
+        session = sandbox.of_replica(replica, inputs, working, scratch, settings)
         try:
             yield session
         finally:
             sandbox.forget(session)
-            shutil.rmtree(scratch / "venv", ignore_errors=True)
 
     def _note(
         self, trial: Trial, name: str, notebook: Path, told: Callable[[str, float], None]

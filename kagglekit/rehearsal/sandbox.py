@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -29,7 +29,8 @@ _ENTER = Path(__file__).parent / "inside" / "enter.py"
 _WATCH = Path(__file__).parent / "inside" / "watch"
 _HOME = "/root"  # on Kaggle; code copies weights to .cache/torch in it
 # In a session's scratch folder.
-_WATCHED, _LOOKED_UP, _TMP, _CHANGES = "network.jsonl", "names.jsonl", "tmp", "changes"
+_WATCHED, _LOOKED_UP, _TMP = "network.jsonl", "names.jsonl", "tmp"
+_CHANGES, _COPY = "changes", "venv"
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Session:
         inputs: path below /kaggle/input to the folder shown there, read-only.
         working: the folder shown as /kaggle/working; the command starts in it.
         scratch: a folder for the session's home directory and the network watch's log.
-        python: the virtual environment whose programs come first on PATH: of `python_for`, for
-            the command may change what is in it.
+        python: the virtual environment whose programs come first on PATH.
         settings: further environment variables.
+        keeps_python: whether what a command changes in `python` goes to `scratch`, not there.
     """
 
     inputs: Mapping[str, Path]
@@ -50,6 +51,7 @@ class Session:
     scratch: Path
     python: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    keeps_python: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,42 +75,56 @@ def isolation() -> str:
     """Return "" where commands are fully isolated, otherwise why they are not."""
     if shutil.which("unshare") is None:
         return "this system has no `unshare`"
-    return _refused("write")
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = Path(folder)
+        return _refused(Session({"x": scratch}, scratch, scratch, Path(sys.prefix)))
 
 
-@cache
-def overlays() -> bool:
-    """Whether a command may change its Python without changing the folder that it is in."""
-    return isolation() == "" and _refused("change") == ""
+def of_replica(
+    replica: Replica,
+    inputs: Mapping[str, Path],
+    working: Path,
+    scratch: Path,
+    settings: Mapping[str, str] | None = None,
+) -> Session:
+    """Return a session whose commands may change a replica, and never reach the replica's files.
 
-
-def python_for(replica: Replica, folder: Path) -> Path:
-    """Return an environment for a session, whose changes never reach the replica's files.
-
-    Args:
-        replica: which is kept for others, and may share its files with uv's cache.
-        folder: where a copy goes, in systems without overlays. It is one of hard links: there a
-            command that writes into a file, instead of replacing it, writes into the replica's.
+    Others use these, too: later rehearsals, and through hard links uv's cache. Where the system has
+    no overlays, or none on the disk of `scratch`, the session gets a copy of hard links in it, and
+    only a command that writes into a file, instead of replacing it, writes into the replica's.
     """
-    return replica.folder if overlays() else replica.clone(folder).folder
+    session = Session(inputs, working, scratch, replica.folder, settings or {}, keeps_python=True)
+    if isolation() == "" and _refused(session) == "":
+        return session
+    copy = replica.clone(scratch / _COPY)
+    return replace(session, python=copy.folder, keeps_python=False)
 
 
 def forget(session: Session) -> None:
-    """Remove what a session's commands have changed in their environment."""
-    changes = session.scratch.resolve() / _CHANGES
-    for folder in changes.glob("work/*"):
-        folder.chmod(0o700)  # the system's own, which it leaves without any permission
-    shutil.rmtree(changes, ignore_errors=True)
+    """Remove what a session's commands have changed in their environment, or its copy."""
+    for name in (_CHANGES, _COPY):
+        remove(session.scratch / name)
 
 
-def _refused(how: str) -> str:
-    """Return "" if a sandbox can be made in which Python's folder is shown so, or what is said."""
-    with tempfile.TemporaryDirectory() as folder:
-        scratch = Path(folder).resolve()
-        session = Session({"x": scratch}, scratch, scratch, Path(sys.prefix))
-        command = [*_unshare(), json.dumps(_spec(session, scratch, how)), "true"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        forget(session)
+def remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, also what nobody may look into.
+
+    The system leaves a folder without any permission in each overlay's.
+    """
+    for path, names, _ in os.walk(folder):
+        for name in names:
+            inner = Path(path, name)
+            if not inner.is_symlink():
+                inner.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _refused(session: Session) -> str:
+    """Return "" if a sandbox can be made for a session, or why not."""
+    scratch = session.scratch.resolve()
+    command = [*_unshare(), json.dumps(_spec(session, scratch)), "true"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    forget(session)
     return "" if done.returncode == 0 else f"namespaces are not allowed: {done.stderr.strip()}"
 
 
@@ -138,8 +154,7 @@ def run(
         (scratch / old).unlink(missing_ok=True)
     environment = _environment(session, home, scratch / _WATCHED)
     if isolation() == "":
-        how = "change" if overlays() else "write"
-        command = [*_unshare(), json.dumps(_spec(session, scratch, how)), *command]
+        command = [*_unshare(), json.dumps(_spec(session, scratch)), *command]
         environment["HOME"] = _HOME
     else:
         environment |= _stand_ins(session)
@@ -168,15 +183,15 @@ def run(
     return Completed(process.returncode, usage, _read_attempts(scratch))
 
 
-def _spec(session: Session, scratch: Path, how: str) -> dict[str, object]:
+def _spec(session: Session, scratch: Path) -> dict[str, object]:
     """Return what `inside/enter.py` is told: the root folder, and what is shown where in it."""
     root, tmp = scratch / "root", scratch / _TMP
     for folder in (root, tmp, scratch / "home"):
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     # On the disk: what lies in memory would count as the command's.
     mounts = [[path, str(tmp), "write"] for path in ("/tmp", "/var/tmp")]
     mounts.append([_HOME, str(scratch / "home"), "write"])
-    mounts += [[str(path), str(path), each] for path, each in _shown(session, scratch, how)]
+    mounts += [[str(path), str(path), how] for path, how in _shown(session, scratch)]
     mounts += [
         [f"/kaggle/input/{name}", str(path.resolve()), "read"]
         for name, path in session.inputs.items()
@@ -193,7 +208,7 @@ def _spec(session: Session, scratch: Path, how: str) -> dict[str, object]:
     }
 
 
-def _shown(session: Session, scratch: Path, how: str) -> list[tuple[Path, str]]:
+def _shown(session: Session, scratch: Path) -> list[tuple[Path, str]]:
     """Return the folders that a command needs of this machine, and how each is shown."""
     pythons = (session.python.absolute() / "bin" / "python", Path(sys.executable))
     needed = [prefix for python in pythons for prefix in _prefixes(python)]
@@ -201,7 +216,8 @@ def _shown(session: Session, scratch: Path, how: str) -> list[tuple[Path, str]]:
     needed += [Path(kagglekit.__file__).parent, cache_root()]
     # Of /bin/python that would be the whole machine; its system folders are there anyway.
     shown = {path: "read" for path in needed if path.is_dir() and path != Path("/")}
-    shown |= {session.working.resolve(): "write", scratch: "write", session.python.absolute(): how}
+    shown |= {session.working.resolve(): "write", scratch: "write"}
+    shown[session.python.absolute()] = "change" if session.keeps_python else "write"
     return sorted(shown.items())  # what lies in another comes after it
 
 

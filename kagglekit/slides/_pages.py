@@ -78,8 +78,9 @@ def choose_bands(path: Path, page: Page) -> tuple[int, ...]:
         raise SlideError(f"{path}: its pixels are YCbCr without JPEG, not RGB", hint=TO_RGB)
     if page.predictor != 1 and page.compression in _WITHOUT_PREDICTOR:
         raise SlideError(
-            f"{path}: its numbers are stored as differences, which GDAL would show as they are",
-            hint="save it with another compression, for example with tifffile",
+            f"{path}: a predictor with PackBits or LERC: some programs store differences then, and "
+            "some do not",
+            hint="save it again with another compression, with the program that wrote it",
         )
     if page.samples in (1, 3):
         return (1,) if page.samples == 1 else (1, 2, 3)
@@ -138,7 +139,8 @@ def _check_colours(path: Path, page: Page) -> None:
     if found:
         raise SlideError(
             f"{path}: its three pages are no colours: its description says {found[0]}",
-            hint="save the page that is the picture as a file of its own",
+            hint="save the page that is the picture as a file of its own; if they are colours "
+            "after all, all three as one RGB page",
         )
 
 

@@ -8,6 +8,7 @@ and traceback; for one that ended the notebook with `sys.exit(0)`, its number as
 executed notebook is written beside it, and while it runs `.at` beside it says how far it is.
 """
 
+import ast
 import json
 import os
 import re
@@ -21,8 +22,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+_ENDS_THE_KERNEL = ("quit", "exit", "os._exit", "os.abort")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_ENDS_THE_KERNEL = re.compile(r"^[^#\n]*?\b((?:os\._exit|(?<![\w.])(?:quit|exit))\()", re.MULTILINE)
 
 
 class Runner(NotebookClient):
@@ -105,13 +106,19 @@ def _failure(cell):
 
 
 def _why_dead(cells):
-    """Say why the kernel is gone: the last cell that ends it by its own words, or what is usual."""
+    """Say why the kernel may be gone; `quit()` ends it only after the cell, or some later."""
     code = [cell.source for cell in cells if cell.cell_type == "code"]
-    for number, source in reversed(list(enumerate(code, start=1))):
-        found = _ENDS_THE_KERNEL.search(source)
-        if found:
-            return f"the kernel ended, and with it the notebook: cell {number} has `{found[1]})`"
-    return "the kernel died (out of memory, or a crash in native code)"
+    ends = [f", `{words}` in cell {n}" for n, one in enumerate(code, 1) for words in _ends(one)]
+    return f"the kernel died (out of memory{''.join(ends[-1:])}, or a crash in native code)"
+
+
+def _ends(source):
+    """Return the calls in a cell that end a kernel."""
+    try:
+        calls = [node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    except SyntaxError:  # there is more in it than Python
+        return []
+    return [f"{ast.unparse(call)}()" for call in calls if ast.unparse(call) in _ENDS_THE_KERNEL]
 
 
 def _failing_line(traceback):
