@@ -56,7 +56,7 @@ class Ours:
 def lists() -> dict[str, list[str]]:
     """Return what is bundled, by name."""
     default = [str(line) for line in requirements.read(ROOT / "wheels" / "requirements.in")]
-    submit = notebook.distributions(ROOT / "notebooks" / "hubmap_kidney_submit.ipynb")
+    submit = notebook.wanted(ROOT / "notebooks" / "hubmap_kidney_submit.ipynb").requirements
     return {
         "default": default,
         "+ monai zarr imagecodecs ttach": [*default, "monai", "zarr", "imagecodecs", "ttach"],

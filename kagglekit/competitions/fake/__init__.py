@@ -53,8 +53,8 @@ def make(
         size: about this (height, width) in pixels, each side of an image up to 15 % off;
             by default the sizes of the competition (for whole slides, a thumbnail of them).
         hidden: the tree of the rerun: other ids than the visible one of the same seed, two more
-            test images, among them one with nothing in it and, where the competition's sizes
-            differ, odd, tiny and narrow ones; no tables of groups and no second copy of the truth.
+            test images (five, where there is no visible test), among them one with nothing in it
+            and, where the competition's sizes differ, odd, tiny and narrow ones.
 
     Returns:
         The truth of the test images, by id: one RLE with everything in it, or one for each
