@@ -386,9 +386,7 @@ def test_numbers_of_numpy_and_losses_in_losses_go_on(tmp_path):
         model = train_worker.model()
         assert train.fit(model, dataset, sampler, tmp_path / "run", settings, valid).is_finished
     state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
-    assert state["shaping"]["loss"] == (
-        "sum_of(first=bce_loss, second=tversky_loss(alpha=0.3))"
-    )
+    assert state["shaping"]["loss"] == ("sum_of(first=bce_loss, second=tversky_loss(alpha=0.3))")
 
 
 def test_nothing_to_train_on(tmp_path):
