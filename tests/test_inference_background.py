@@ -76,7 +76,7 @@ NOT_BACKGROUND = {
     "a thin line": line(),
     "a thin line of little contrast": faint_line(),
     "one bright pixel in black": star(),
-    "one black pixel": spot((100, 100), 1, (0, 0, 0)),
+    "one dark pixel": spot((100, 100), 1, (90, 90, 90)),
     "noise": np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8),
     "a grey nucleus": spot((100, 100))[:, :, :1],
     "tissue in a window below a cell": spot((0, 0), 3)[:5, :5],
