@@ -295,6 +295,22 @@ def test_a_bundle_of_ones_own_is_not_built_over(tmp_path, monkeypatch):
     )
 
 
+def test_a_bundle_of_ones_own_is_told_before_the_last_rehearsal_is_cleared(tmp_path, monkeypatch):
+    make_wheel(use_index(monkeypatch, tmp_path / "index"), "helper")
+    bundle.build(["helper"], tiny_image(), tmp_path / "wheels" / "kagglekit-offline")
+    (tmp_path / "wheels" / "requirements.in").touch()
+    monkeypatch.setattr(command, "CHECKOUT", tmp_path)
+    module = importlib.import_module("kagglekit.rehearsal.rehearse")
+    monkeypatch.setattr(module, "reachable", lambda whole: (whole, ()))
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".kagglekit-rehearsal").touch()
+    (out / "report.html").write_text("of yesterday")
+    with pytest.raises(RehearsalError, match="and building would lose it\n  - helper\n"):
+        rehearse(Plan(tmp_path / "a.ipynb", competitions.load(DSB), image.DEFAULT, out))
+    assert (out / "report.html").read_text() == "of yesterday"
+
+
 def test_the_default_is_the_kidney_competition(monkeypatch):
     monkeypatch.chdir(ROOT)
     plan = default_plan(None, None)

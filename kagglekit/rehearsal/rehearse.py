@@ -44,6 +44,9 @@ def rehearse(plan: Plan, say: Say = print) -> Report:
     whole = images.load(plan.image)
     image, unproved = reachable(whole)
     check_plan(plan)
+    if plan.bundle is None and not unproved:
+        wheels = command.CHECKOUT / "wheels"
+        _refuse_to_lose(wheels / BUNDLE, wheels / "requirements.in")
     plan.out.parent.mkdir(parents=True, exist_ok=True)
     with held(plan.out.with_name(f".{plan.out.name}.lock")) as is_ours:
         if not is_ours:
@@ -142,7 +145,6 @@ class _Steps:
                 # Built for another Python it is not the one to upload, and must not replace that.
                 out = (wheels if self.exact else self.plan.out) / BUNDLE
                 asked = wheels / "requirements.in"
-                _refuse_to_lose(out, asked)
                 built = bundle.build(asked, image, out, command.CHECKOUT)
             else:
                 raise RehearsalError(
