@@ -223,6 +223,11 @@ class TestFilesThatAreRefused:
             "submission.csv is a link to `/tmp/sub.csv`: write the file itself",
         )
 
+    def test_a_link_to_itself(self, kidney: Tests, tmp_path: Path) -> None:
+        (tmp_path / "submission.csv").symlink_to("submission.csv")
+        verdict = judge(RAN, [], tmp_path, KIDNEY, kidney, hidden=False)
+        assert verdict.kaggle_says == "Submission CSV Not Found"
+
     def test_a_link_to_a_file_beside_it_is_one(self, kidney: Tests, tmp_path: Path) -> None:
         (tmp_path / "best.csv").touch()
         (tmp_path / "submission.csv").symlink_to("best.csv")

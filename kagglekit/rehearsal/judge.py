@@ -4,6 +4,7 @@ Kaggle answers a failed submission with a phrase and no log. Here the cause is t
 error that ended the notebook, from the connections it tried, and from the rows it wrote.
 """
 
+import os
 import re
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
@@ -96,7 +97,7 @@ def judge(
         ended = f"cell {outcome['ended']} of {outcome['cells']} ended the notebook with sys.exit"
         warnings += (f"{ended}: the cells after it did not run",)
     path = working / "submission.csv"
-    inside = path.resolve().is_relative_to(working.resolve())
+    inside = Path(os.path.realpath(path)).is_relative_to(working.resolve())  # also of a circle
     if path.is_symlink() and not inside:  # followed here it would lead through another root
         cause = f"submission.csv is a link to `{path.readlink()}`: write the file itself"
         return Verdict(False, NOT_FOUND, cause, "", None, warnings)

@@ -4,9 +4,9 @@ Started as `unshare --user --map-root-user --mount --net python enter.py SPEC CO
 JSON: `root` (an empty folder to build in), `mounts` ([path inside, folder or file outside, how]
 each: "read", "write", or "change", for which what is changed goes to the folder `changes` and the
 folder outside stays as it is), `names` (where to note the names that are looked up) and `cwd`. The
-new root shows
-the machine's system folders and what is in `mounts`, and nothing else: no home, no other data, no
-`/tmp`. Nothing outside the namespaces changes, and all of it is gone when the command ends.
+new root shows the machine's system folders and what is in `mounts`, and nothing else: no home, no
+other data, no `/tmp`. Nothing outside the namespaces changes, and all of it is gone when the
+command ends.
 """
 
 import ctypes

@@ -67,7 +67,7 @@ def run(notebook, result):
     except CellExecutionError:
         outcome = _failure(document.cells[client.at])
         if outcome["name"] == "SystemExit" and outcome["message"] in ("", "0"):
-            # papermill, Kaggle's own runner, stops there, too, and takes it for success.
+            # papermill, which is in Kaggle's image, stops there, too, and takes it for success.
             outcome = {"ok": True, "ended": _count_code(document.cells[: client.at + 1])}
     except DeadKernelError:
         outcome = {
