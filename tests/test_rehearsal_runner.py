@@ -98,6 +98,17 @@ def test_a_cell_that_kills_its_kernel(tmp_path: Path) -> None:
     assert len(cells) == 3
 
 
+def test_a_script_that_cannot_be_parsed(tmp_path: Path) -> None:
+    (tmp_path / "submit.py").write_text("import os\n!pip install ttach\n")
+    program, path = RUNNER.with_name("script.py"), tmp_path / "submit.py"
+    command = [sys.executable, str(program), str(path), "result.json"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    outcome = json.loads((tmp_path / "result.json").read_text())
+    assert (outcome["line"], outcome["name"], outcome["message"]) == (
+        "!pip install ttach", "SyntaxError", "invalid syntax",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("how", ["sys.exit()", "sys.exit(0)", "raise SystemExit"])
 def test_a_cell_that_ends_the_notebook(how: str, tmp_path: Path) -> None:
     outcome, printed, _ = run(tmp_path, "import sys", f"print(1)\n{how}", "print(2)")

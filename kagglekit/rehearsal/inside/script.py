@@ -45,7 +45,10 @@ def run(script, result):
 def _failure(printed, script, status):
     """Read the last traceback off what the script printed."""
     source = Path(script).read_text(encoding="utf-8")
-    traceback = printed[printed.rfind("Traceback (most recent call last)") :]
+    begin = printed.rfind("Traceback (most recent call last)")
+    if begin < 0:  # what cannot be parsed has a frame and no such line
+        begin = printed.rfind(f'  File "{script}", line ')
+    traceback = printed[begin:]
     frames = re.findall(rf'File "{re.escape(script)}", line (\d+)', traceback)
     line = source.splitlines()[int(frames[0]) - 1].strip() if frames else ""
     error = re.search(r"^([A-Za-z_][\w.]*)(?:: ((?s:.*)))?\Z", _after_frames(traceback), re.M)
