@@ -69,10 +69,7 @@ class CheckpointError(KagglekitError, ValueError):
 
 
 class PlanError(KagglekitError, MemoryError):
-    """A prediction would need more memory than there is; nothing was started.
-
-    What the network itself needs for a batch is not counted.
-    """
+    """A prediction would need more memory than there is; nothing was started."""
 
     exit_code = 8
 

@@ -22,7 +22,7 @@ from tests.make_believe import a_gpu
 
 PLAN = Plan(
     name="a.tiff", shape=(50_680, 39_960), scales=(4,), windows=3_036, strips=66, direction="down",
-    device="cpu", host_bytes=198 << 20, device_bytes=0, seconds=None,
+    device="cpu", host_bytes=198 << 20, layer_bytes=0, device_bytes=0, seconds=None,
 )  # fmt: skip
 START = "a.tiff: 50,680 x 39,960 pixels, scale 4: 3,036 windows in 66 strips down; "
 
@@ -37,6 +37,11 @@ START = "a.tiff: 50,680 x 39,960 pixels, scale 4: 3,036 windows in 66 strips dow
         (
             {"device": "cuda:0", "device_bytes": 1_500 << 20, "seconds": 61.0},
             START + "needs about 198 MB and 1,500 MB on cuda:0; the network alone 1:01 on cuda:0",
+        ),
+        (
+            {"layer_bytes": 14_336 << 20, "seconds": 7.4},
+            START + "needs about 198 MB and 14,336 MB for the layers; "
+            "the network alone 0:07 on cpu",
         ),
         (
             {"scales": (1, 4), "direction": "to the right", "shape": (10, 2_000)},
@@ -146,6 +151,7 @@ def reads(monkeypatch):
 
 def test_what_cannot_fit_is_refused_before_anything_starts(slide, reads, monkeypatch, tmp_path):
     model = counting()
+    monkeypatch.setattr(_plan, "activation_bytes", lambda model: 0.0)
     need = plan_of(model, slide, progress=False).host_bytes
     monkeypatch.setattr(_plan, "available_bytes", lambda: need - 1)
     with pytest.raises(PlanError) as raised:
@@ -153,13 +159,49 @@ def test_what_cannot_fit_is_refused_before_anything_starts(slide, reads, monkeyp
     free = (need - 1) / (1 << 20)
     assert str(raised.value) == (
         f"a.tiff: predicting it needs about {need / (1 << 20):,.0f} MB, and {free:,.0f} MB are free"
-        "\nhint: take a smaller window or batch_size, a coarser scale, or free memory first"
+        "\nhint: take a smaller window or batch_size, a coarser scale, fewer threads "
+        "(torch.set_num_threads), or free memory first"
     )
     with pytest.raises(PlanError):
         predict_prob(model, slide, tmp_path / "a.npy", checkpoint=tmp_path / "notes")
     assert reads == []
     assert model.net.calls == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.tiff"]
+
+
+@pytest.fixture
+def two_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_layers_count_where_a_heavy_networks_might_not_fit(slide, monkeypatch, two_cores):
+    model, pixels = counting(), 2 * 3 * 64 * 64  # batches of three windows on two cores
+    options = {"min_overlap": 0, "batch_size": 3, "progress": False}
+    monkeypatch.setattr(_plan, "available_bytes", lambda: pixels * 4096 + 1)
+    assert plan_of(model, slide, **options).layer_bytes == 0
+    assert model.net.calls == 0
+    monkeypatch.setattr(_plan, "available_bytes", lambda: pixels * 4096)
+    plan = plan_of(model, slide, **options)
+    assert plan.layer_bytes == pixels * 19  # bytes, their floats, a plane; no less, no more
+    assert plan_of([counting(), model], slide, **options).layer_bytes == plan.layer_bytes
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    monkeypatch.setattr(_plan, "available_bytes", lambda: 2 * pixels * 4096)
+    assert plan_of(model, slide, **options).layer_bytes == plan.layer_bytes
+
+
+def test_layers_that_do_not_fit_are_refused(slide, monkeypatch):
+    model = counting()
+    plan = plan_of(model, slide, batch_size=2, progress=False)
+    monkeypatch.setattr(_plan, "available_bytes", lambda: plan.host_bytes + (1 << 20))
+    monkeypatch.setattr(_plan, "_layer_bytes", lambda job, pixels: 5 << 20)
+    with pytest.raises(PlanError, match=rf"needs about {plan.host_bytes / (1 << 20) + 5:.0f} MB"):
+        predict_mask(model, slide, batch_size=2, progress=False)
+    assert model.net.calls == 0
+    monkeypatch.setattr(_plan, "_layer_bytes", lambda job, pixels: 1 << 20)
+    predict_mask(model, slide, batch_size=2, progress=False)
 
 
 @pytest.mark.parametrize("free", [None, 1 << 40])
@@ -197,7 +239,8 @@ def test_ranks_of_one_machine_need_their_memory_at_the_same_time(monkeypatch):
     assert str(raised.value) == (
         "a.tiff: predicting it needs about 1,600 MB, in each of 2 processes, "
         "and 3,000 MB are free"
-        "\nhint: take a smaller window or batch_size, a coarser scale, or free memory first"
+        "\nhint: take a smaller window or batch_size, a coarser scale, fewer threads "
+        "(torch.set_num_threads), or free memory first"
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from kagglekit.errors import PlanError
+from kagglekit.inference._activations import activation_bytes
 from kagglekit.inference._answers import cores_for, waiting
 from kagglekit.inference._batches import ON_GPU, stored_as
 from kagglekit.inference._feed import AHEAD, chunk_edges
@@ -20,6 +21,9 @@ from kagglekit.inference._track import values_at_once
 WORTH_TELLING = 32  # windows: below that a prediction is over before its plan is read
 
 _READER = 32 << 20  # bytes that decoding keeps: GDAL's cache
+# Bytes that the layers of a heavy network take for each pixel: four times those of a U-Net that
+# begins with 32 channels. Where these fit, nobody asks a network how much it takes.
+_HEAVY = 4096
 _MB = 1 << 20
 
 
@@ -35,8 +39,10 @@ class Plan:
         strips: in how many strips they lie.
         direction: "down" or "to the right", the way of the sweep.
         device: where the models are.
-        host_bytes: of memory, beside the models and what the network needs for a batch.
-        device_bytes: the same, of a GPU's memory; 0 without one.
+        host_bytes: of memory, beside the models and their layers.
+        layer_bytes: what the layers take of it on a CPU; 0 where that is no question: on a GPU, on
+            which a batch is halved if need be, and where a heavy network's would fit.
+        device_bytes: of a GPU's memory, beside the models and their layers; 0 without one.
         seconds: what the network alone will take, as measured on one batch; None if it was not.
     """
 
@@ -48,6 +54,7 @@ class Plan:
     direction: str
     device: str
     host_bytes: int
+    layer_bytes: int
     device_bytes: int
     seconds: float | None
 
@@ -57,10 +64,11 @@ class Plan:
         gpu = (
             f" and {self.device_bytes / _MB:,.0f} MB on {self.device}" if self.device_bytes else ""
         )
+        layers = f" and {self.layer_bytes / _MB:,.0f} MB for the layers" if self.layer_bytes else ""
         text = (
             f"{self.name}: {height:,} x {width:,} pixels, scale {scales}: {self.windows:,} windows "
             f"in {self.strips} strips {self.direction}; "
-            f"needs about {self.host_bytes / _MB:,.0f} MB{gpu}"
+            f"needs about {self.host_bytes / _MB:,.0f} MB{gpu}{layers}"
         )
         if self.seconds is None:
             return text
@@ -74,12 +82,14 @@ class Plan:
             PlanError: less memory is free than the plan needs.
         """
         free, ranks = available_bytes(), ranks_here()
-        if free is not None and free < ranks * self.host_bytes:
+        needed = self.host_bytes + self.layer_bytes
+        if free is not None and free < ranks * needed:
             each = f", in each of {ranks} processes" if ranks > 1 else ""
             raise PlanError(
-                f"{self.name}: predicting it needs about {self.host_bytes / _MB:,.0f} MB{each}, "
+                f"{self.name}: predicting it needs about {needed / _MB:,.0f} MB{each}, "
                 f"and {free / _MB:,.0f} MB are free",
-                hint="take a smaller window or batch_size, a coarser scale, or free memory first",
+                hint="take a smaller window or batch_size, a coarser scale, fewer threads "
+                "(torch.set_num_threads), or free memory first",
             )
         if self.device_bytes:
             on_device, _ = torch.cuda.mem_get_info(self.device)
@@ -114,10 +124,11 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
     for scale in {member.scale for member in job.members}:
         across_pixels = -(-slide.shape[1 - job.axis] // scale)
         host += (reach + chunk[job.axis]) // scale * across_pixels * pixel
-    there = images = answers = 0  # the first: where the models are
+    there = images = answers = largest = 0  # the first: where the models are
     for member in job.members:
         along, across = member.grid.axes[job.axis], member.grid.axes[1 - job.axis]
         window = along.window * across.window
+        largest = max(largest, window)
         images += held * window * min(pixel, 4 * slide.channels)
         answers += 4 * job.classes * window
         there += 4 * job.classes * along.window * across.padded
@@ -138,6 +149,7 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         direction=("down", "to the right")[job.axis],
         device=str(job.device),
         host_bytes=host if on_gpu else host + there,
+        layer_bytes=_layer_bytes(job, cores * job.batch_size * largest),
         device_bytes=there if on_gpu else 0,
         seconds=None,
     )
@@ -149,6 +161,15 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         _seconds(job, m.grid.rows.window, m.grid.columns.window, n) * count for m, n, count in pairs
     )
     return replace(plan, seconds=seconds)
+
+
+def _layer_bytes(job: Job, pixels: int) -> int:
+    """Return what the layers take for so many pixels at a time, where that is a question."""
+    free = available_bytes()
+    if job.device.type != "cpu" or free is None or ranks_here() * pixels * _HEAVY < free:
+        return 0
+    models = (model for member in job.members for model in member.models)
+    return math.ceil(pixels * max(map(activation_bytes, models)))
 
 
 def _seconds(job: Job, height: int, width: int, network: Network) -> float:
