@@ -49,6 +49,23 @@ def test_imports_in_a_try_that_the_code_cannot_do_without(rest: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("context", "optional"),
+    [
+        ("suppress(ImportError)", True),
+        ("contextlib.suppress(OSError, ModuleNotFoundError)", True),
+        ("suppress(OSError)", False),
+        ("warnings.catch_warnings(), suppress(Exception)", True),
+        ("warnings.catch_warnings()", False),
+        ("lib.suppress(ImportError)", False),
+        ("lock", False),
+    ],
+)
+def test_imports_whose_failure_is_suppressed(context: str, optional: bool) -> None:
+    code = f"with {context}:\n    import a\nimport b"
+    assert imports(code) == (({"b"}, {"a"}) if optional else ({"a", "b"}, set()))
+
+
+@pytest.mark.parametrize(
     ("line", "expected"),
     [
         ("!pip install ttach", ["ttach"]),

@@ -44,7 +44,9 @@ class Imports(NamedTuple):
 
 
 def imports(code: str) -> Imports:
-    r"""Return what a cell imports; optional is what stands in a `try` that catches its absence.
+    r"""Return what a cell imports; optional is what stands where its absence is caught.
+
+    That is a `try` or a `with suppress(ImportError)`.
 
     Raises:
         SyntaxError: it is not Python, and not what IPython makes of it.
@@ -62,8 +64,7 @@ def imports(code: str) -> Imports:
     caught = {
         inner
         for node in ast.walk(tree)
-        if isinstance(node, ast.Try | ast.TryStar) and any(map(_goes_on, node.handlers))
-        for statement in node.body
+        for statement in _guarded(node)
         for inner in ast.walk(statement)
     }
     found = Imports(set(), set())
@@ -139,12 +140,31 @@ def _sorted_out(words: list[str]) -> tuple[list[str], list[str]]:
     return names, options
 
 
+def _guarded(node: ast.AST) -> list[ast.stmt]:
+    """Return the statements in a node after whose failed imports code goes on."""
+    if isinstance(node, ast.Try | ast.TryStar) and any(map(_goes_on, node.handlers)):
+        return node.body
+    if isinstance(node, ast.With) and any(_suppresses(item.context_expr) for item in node.items):
+        return node.body
+    return []
+
+
 def _goes_on(handler: ast.ExceptHandler) -> bool:
     """Whether it catches a failed import, and does not end by raising another error."""
     if isinstance(handler.body[-1], ast.Raise):
         return False
     caught = handler.type
     kinds = caught.elts if isinstance(caught, ast.Tuple) else [caught]
-    return any(
-        kind is None or (isinstance(kind, ast.Name) and kind.id in _FAILED_IMPORT) for kind in kinds
+    return any(kind is None or _is_failed_import(kind) for kind in kinds)
+
+
+def _suppresses(context: ast.expr) -> bool:
+    return (
+        isinstance(context, ast.Call)
+        and ast.unparse(context.func) in ("suppress", "contextlib.suppress")
+        and any(map(_is_failed_import, context.args))
     )
+
+
+def _is_failed_import(kind: ast.expr) -> bool:
+    return isinstance(kind, ast.Name) and kind.id in _FAILED_IMPORT
