@@ -163,7 +163,7 @@ def test_what_cannot_fit_is_refused_before_anything_starts(slide, reads, monkeyp
         "(torch.set_num_threads), or free memory first"
     )
     with pytest.raises(PlanError):
-        predict_prob(model, slide, tmp_path / "a.npy", checkpoint=tmp_path / "notes")
+        predict_prob(model, slide, tmp_path / "new" / "a.npy", checkpoint=tmp_path / "notes")
     assert reads == []
     assert model.net.calls == 0
     assert [path.name for path in tmp_path.iterdir()] == ["a.tiff"]

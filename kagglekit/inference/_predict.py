@@ -120,7 +120,6 @@ def predict_prob(
     if dtype not in ("uint8", "float16", "float32"):
         raise ValueError(f"dtype={dtype!r} must be 'uint8', 'float16' or 'float32'")
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; name a file in it")
     if path.exists() and path.samefile(slide.path):
@@ -168,12 +167,13 @@ def _predict(job: Job) -> Prediction:
 
 
 def _new_map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Make a `.npy` file and map it.
+    """Make a `.npy` file, and its folder, and map it.
 
     Raises:
         OSError: there is no room for it. (The system promises room that it has not; when it finds
             out it kills who writes to a map.)
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
     made: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
