@@ -44,6 +44,7 @@ def test_a_stored_picture_is_the_slide_at_that_scale(images, tmp_path, scale):
             whole = slide.read(0, slide.shape[0], 0, slide.shape[1], scale)
             original = tiles.Picture(slide, blob(name, slide), scale)
         assert picture.shape == original.shape
+        assert picture.model_scale == original.model_scale == scale
         height, width = picture.shape
         assert np.array_equal(picture.slide.read(0, height, 0, width), whole)
         everything.append(whole.reshape(-1, 3))

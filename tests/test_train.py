@@ -5,6 +5,7 @@ import json
 import math
 import signal
 import sys
+import warnings
 from dataclasses import replace
 from functools import partial
 
@@ -500,3 +501,23 @@ def test_planes_that_are_not_the_classes_are_refused_before_an_epoch(tmp_path):
     assert not (tmp_path / "run").exists()
     replace(steel, finish=lambda planes: planes * 4).check(model)
     replace(steel, options={"planes": (0, 0, 0, 0)}).check(model)
+
+
+def test_pictures_at_another_scale_than_the_recipes_are_told_of(tmp_path):
+    dataset, sampler, _ = parts(tmp_path / "images")
+    other = [replace(picture, scale=2, stored_scale=2) for picture in dataset.pictures]
+    told = (
+        "the pictures are at scale 1, 4, and the model predicts at its recipe's scale=2: "
+        "images would look other than it learnt them"
+    )
+    model = train_worker.model()
+    model.recipe = replace(model.recipe, scale=2)
+    dataset.pictures += tuple(other)
+    with pytest.warns(UserWarning, match="the pictures are at scale") as warned:
+        train.fit(model, dataset, sampler, tmp_path / "run", replace(SETTINGS, epochs=1))
+    [warning] = [one for one in warned if "pictures" in str(one.message)]
+    assert (str(warning.message), warning.filename) == (told, __file__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.recipe = replace(model.recipe, scale=4)
+        train.fit(model, dataset, sampler, tmp_path / "four", replace(SETTINGS, epochs=1))

@@ -28,6 +28,8 @@ class Picture:
         scale: image pixels per model pixel. Pixels are averaged, and a mask pixel is 1 where at
             least half of what it covers is.
         bits: the same masks in a file, from which windows are read faster; None if there is none.
+        stored_scale: pixels of the original image per pixel of the slide, where that is a copy made
+            by `store`.
 
     Raises:
         ValueError: a mask's shape is not the slide's.
@@ -37,11 +39,17 @@ class Picture:
     masks: Sequence[RLE]
     scale: int = 1
     bits: Bits | None = None
+    stored_scale: int = 1
 
     def __post_init__(self) -> None:
         for mask in self.masks:
             if mask.shape != self.slide.shape:
                 raise ValueError(f"a mask is {mask.shape}, the slide {self.slide.shape}")
+
+    @property
+    def model_scale(self) -> int:
+        """Pixels of the original image per model pixel: the `Recipe.scale` it goes with."""
+        return self.scale * self.stored_scale
 
     @property
     def shape(self) -> tuple[int, int]:

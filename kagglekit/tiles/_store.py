@@ -113,7 +113,8 @@ def open_store(out: Path | str, names: Iterable[str]) -> list[Picture]:
     for name, known in found.items():
         slide = open_slide(out / f"{name}.npy")
         masks = [RLE.from_text(text, slide.shape) for text in known["masks"]]
-        pictures.append(Picture(slide, masks, bits=Bits(out / f"{name}.masks.npy")))
+        bits = Bits(out / f"{name}.masks.npy")
+        pictures.append(Picture(slide, masks, bits=bits, stored_scale=known["scale"]))
     return pictures
 
 
@@ -167,7 +168,7 @@ def _load(out: Path, name: str) -> dict[str, Any] | None:
         kept = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, EOFError):
         return None
-    return kept if isinstance(kept, dict) and kept.keys() >= {"masks", "moments"} else None
+    return kept if isinstance(kept, dict) and kept.keys() >= {"masks", "moments", "scale"} else None
 
 
 def _put(path: Path, content: bytes) -> None:

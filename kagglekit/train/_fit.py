@@ -1,6 +1,7 @@
 """The loop: epochs of steps, each epoch judged by the competition's metric."""
 
 import math
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,9 @@ def fit(
     Returns:
         What came of it; on every rank.
 
+    Warns:
+        UserWarning: none of the pictures is at the scale of the model's recipe.
+
     Raises:
         CheckpointError: the folder's training was begun with other settings, tiles or images to
             validate on; its best checkpoint, or its state, is missing; another is at work there.
@@ -88,6 +92,7 @@ def fit(
         validation.check(model)
     if not len(sampler):
         raise ValueError("the sampler draws no tile; expected at least one an epoch")
+    _check_scale(model, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, settings)
     try:
@@ -102,6 +107,17 @@ def fit(
                 f"want of memory. The same command goes on from `{folder / 'state.pt'}`."
             )
         raise
+
+
+def _check_scale(model: Model, dataset: TileDataset) -> None:
+    """Warn of a model that will be shown images as it has never seen them; no error tells of it."""
+    scales = sorted({picture.model_scale for picture in dataset.pictures})
+    if model.recipe.scale not in scales:
+        warnings.warn(
+            f"the pictures are at scale {', '.join(map(str, scales))}, and the model predicts at "
+            f"its recipe's scale={model.recipe.scale}: images would look other than it learnt them",
+            stacklevel=3,
+        )
 
 
 @contextmanager
