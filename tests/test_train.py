@@ -22,7 +22,7 @@ from kagglekit.models import Recipe, build
 from kagglekit.rle import RLE
 from kagglekit.submission import score_masks
 from kagglekit.tiles import TileDataset, evenly, shuffled
-from kagglekit.train import Settings, Validation, _fit
+from kagglekit.train import Settings, Validation, _fit, _run
 from kagglekit.train._clock import Clock
 from kagglekit.train._settings import in_words
 from tests import train_worker
@@ -521,3 +521,50 @@ def test_pictures_at_another_scale_than_the_recipes_are_told_of(tmp_path):
         warnings.simplefilter("error")
         model.recipe = replace(model.recipe, scale=4)
         train.fit(model, dataset, sampler, tmp_path / "four", replace(SETTINGS, epochs=1))
+
+
+def seen_dtypes(model):
+    """Return where the dtypes of what the network's last layer makes will be noted, by mode."""
+    found = {True: set(), False: set()}
+    *_, layer = (part for part in model.modules() if isinstance(part, torch.nn.Conv2d))
+    layer.register_forward_hook(lambda layer, _, out: found[layer.training].add(out.dtype))
+    return found
+
+
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_half_precision_is_for_training_alone(tmp_path, monkeypatch, ema):
+    monkeypatch.setattr(_run, "_half", lambda name, device: torch.bfloat16)
+    dataset, sampler, valid = parts(tmp_path / "images")
+    model = train_worker.model()
+    found, losses = seen_dtypes(model), []
+
+    def loss(logits, target):
+        losses.append(logits.dtype)
+        return bce_loss(logits, target)
+
+    settings = replace(SETTINGS, epochs=1, ema=ema, loss=loss)
+    train.fit(model, dataset, sampler, tmp_path / "run", settings, valid)
+    assert found == {True: {torch.bfloat16}, False: {torch.float32}}
+    assert set(losses) == {torch.float32}
+
+
+def test_an_interrupted_training_goes_on_in_another_precision(tmp_path, monkeypatch):
+    precisions = {"bf16": torch.bfloat16, "no": None}
+    monkeypatch.setattr(_run, "_half", lambda name, device: precisions[name])
+    dataset, sampler, _ = parts(tmp_path / "images")
+    model = train_worker.model()
+    found = seen_dtypes(model)
+    settings = replace(SETTINGS, epochs=2, precision="bf16")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_fit, "write_log", stop)
+        with pytest.raises(KeyboardInterrupt):
+            train.fit(model, dataset, sampler, tmp_path / "run", settings)
+    assert found[True] == {torch.bfloat16}
+    found[True].clear()
+    result = train.fit(model, dataset, sampler, tmp_path / "run", replace(settings, precision="no"))
+    assert result.is_finished
+    assert found[True] == {torch.float32}

@@ -196,8 +196,8 @@ class _Loop:
         if run.rank == 0 and not place.history:
             models.save(run.judged, self.best)  # better than nothing
         self.bar.close()
-        run.close()
-        run.accelerator.wait_for_everyone()
+        run.model.eval()
+        run.wait()
         scores = place.scores
         return Result(
             self.best, max(scores) if scores else None, place.history, self._is_finished()
@@ -311,7 +311,7 @@ class _Loop:
         Raises:
             FloatingPointError: the loss is no number.
         """
-        loss, tiles, both, total = self.run.accelerator.reduce(self.run.sums, "sum").tolist()
+        loss, tiles, both, total = self.run.all_sums()
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of epoch {self.run.place.epoch + 1} is {loss / tiles}: with "

@@ -1,13 +1,14 @@
 """A model in training: its steps, its state, and what all devices must agree on."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from kagglekit.inference import agree
 from kagglekit.losses import auxiliary_loss
@@ -39,25 +40,24 @@ class Run:
     """
 
     def __init__(self, model: Model, settings: Settings) -> None:
-        import accelerate
+        # Not an Accelerator: it allows a process one precision, and puts it into the model, which
+        # would predict in it, too.
+        from accelerate import PartialState
 
-        on_cpu = not torch.cuda.is_available()
-        self.accelerator = accelerate.Accelerator(
-            cpu=on_cpu,
-            mixed_precision=_precision(settings.precision, on_cpu),
-            kwargs_handlers=[accelerate.InitProcessGroupKwargs(timeout=_LONGEST_WAIT)],
-        )
+        self._processes = PartialState(cpu=not torch.cuda.is_available(), timeout=_LONGEST_WAIT)
         self.settings, self.place = settings, Place()
-        self.device: torch.device = self.accelerator.device
-        self.rank: int = self.accelerator.process_index
-        self.world: int = self.accelerator.num_processes
+        self.device: torch.device = self._processes.device
+        self.rank: int = self._processes.process_index
+        self.world: int = self._processes.num_processes
+        self._half = _half(settings.precision, self.device)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=self._half == torch.float16)
         self.model = model.to(self.device)
         self._spread(model.state_dict().values())  # each rank may have drawn weights of its own
         self._average = Average(model, settings.ema) if settings.ema else None
-        optimizer = torch.optim.AdamW(
+        self._optimizer = torch.optim.AdamW(
             model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
         )
-        self._net, self._optimizer = self.accelerator.prepare(model, optimizer)
+        self._ranks = self._joined() if self.world > 1 else None
         self.sums = torch.zeros(4, dtype=torch.float64, device=self.device)
 
     @property
@@ -67,16 +67,18 @@ class Run:
 
     def step(self, step: Step, batches: Iterator[Batch], lr: float) -> None:
         """Make one step of the optimizer from as many batches as it has."""
-        self._net.train()
+        self.model.train()
         for batch in range(len(step.batches)):
             is_last = batch == len(step.batches) - 1
-            with nullcontext() if is_last else self.accelerator.no_sync(self._net):
+            with nullcontext() if is_last else self._alone():
                 self._learn(next(batches), step)
         if self.settings.clip:
-            self.accelerator.clip_grad_norm_(self._net.parameters(), self.settings.clip)
+            self._scaler.unscale_(self._optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         for group in self._optimizer.param_groups:
             group["lr"] = lr
-        self._optimizer.step()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
         self._optimizer.zero_grad()
         if self._average:
             self._average.update(self.model, self.place.steps)
@@ -86,20 +88,42 @@ class Run:
     def _learn(self, batch: Batch, step: Step) -> None:
         images, masks = (part.to(self.device, non_blocking=True) for part in batch)
         images = images.contiguous()  # as the weights lie
-        outputs: Outputs = self._net(images, auxiliary=True)
-        loss = auxiliary_loss(
-            self.settings.loss, outputs.logits, outputs.auxiliary, masks, self.settings.auxiliary
-        )
+        net = self._ranks or self.model
+        with torch.autocast(self.device.type, self._half, enabled=self._half is not None):
+            outputs: Outputs = net(images, auxiliary=True)
+        logits, *auxiliary = (each.float() for each in (outputs.logits, *outputs.auxiliary))
+        loss = auxiliary_loss(self.settings.loss, logits, auxiliary, masks, self.settings.auxiliary)
         # Devices' gradients are averaged: each tile of the step then weighs 1 / step.tiles.
         count = 0 if step.is_idle else len(images)
-        self.accelerator.backward(loss * (count * self.world / step.tiles))
+        loss_of_step = loss * (count * self.world / step.tiles)
+        self._scaler.scale(loss_of_step).backward()  # type: ignore[no-untyped-call]
         if count:
-            pred, true = outputs.logits.detach() > 0, masks > 0
+            pred, true = logits.detach() > 0, masks > 0
             both = (pred & true).sum()
             self.sums[0] += loss.detach() * count
             self.sums[1] += count
             self.sums[2] += both
             self.sums[3] += pred.sum() + true.sum()
+
+    def _joined(self) -> DistributedDataParallel:
+        """Return the network with gradients that are those of all ranks."""
+        on_cpu = self.device.type == "cpu"
+        return DistributedDataParallel(self.model, None if on_cpu else [self.device])
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Return a context in which gradients stay this rank's."""
+        return self._ranks.no_sync() if self._ranks else nullcontext()
+
+    def wait(self) -> None:
+        """Wait until all ranks are here."""
+        self._processes.wait_for_everyone()
+
+    def all_sums(self) -> list[float]:
+        """Return this epoch's sums over all devices."""
+        from accelerate.utils import reduce
+
+        total: list[float] = reduce(self.sums, "sum").tolist()
+        return total
 
     def agree(self, number: int) -> int:
         """Return rank 0's number on all ranks."""
@@ -128,14 +152,13 @@ class Run:
 
             ranks = gather_object([mine])
         if self.rank == 0:
-            scaler = self.accelerator.scaler
             state = {
                 "shaping": shaping,
                 "place": asdict(self.place),
                 "model": self.model.state_dict(),
                 "average": self._average.model.state_dict() if self._average else None,
                 "optimizer": self._optimizer.state_dict(),
-                "scaler": scaler.state_dict() if scaler else None,
+                "scaler": self._scaler.state_dict(),
                 "ranks": ranks,
             }
             write(path, state)
@@ -156,21 +179,17 @@ class Run:
         if self._average:
             self._average.model.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
-        if self.accelerator.scaler and state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # it was fp16 until now
+            self._scaler.load_state_dict(state["scaler"])
         mine: dict[str, Any] = state["ranks"][self.rank]
         self.sums.copy_(mine["sums"])
         restore_random(mine["random"])
 
-    def close(self) -> None:
-        """Leave the model as it was given: without wrappers, in evaluation mode."""
-        self.accelerator.unwrap_model(self._net, keep_fp32_wrapper=False)
-        self.model.eval()
 
-
-def _precision(name: str, on_cpu: bool) -> str:
-    if on_cpu:
-        return "no"
+def _half(name: str, device: torch.device) -> torch.dtype | None:
+    """Return what to compute with beside float32."""
+    if device.type == "cpu":
+        return None
     if name == "auto":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return name
+        name = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return {"bf16": torch.bfloat16, "fp16": torch.float16, "no": None}[name]
