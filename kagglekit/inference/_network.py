@@ -72,6 +72,13 @@ class Network:
             RuntimeError: the device has too little memory for a single window; where torch has a
                 type for that, a torch.OutOfMemoryError.
         """
+        # In the inference mode torch would cast the weights to half precision for each batch anew.
+        # And batches come from a thread without it: a network would be compiled for both, also
+        # where a batch was filled up, or sent to the device, within it.
+        with torch.inference_mode(not _is_cuda(self.models[0].device)), torch.no_grad():
+            return self._prob(images)
+
+    def _prob(self, images: torch.Tensor) -> torch.Tensor:
         found: list[torch.Tensor] = []
         done = 0
         while done < len(images):
@@ -107,13 +114,7 @@ class Network:
         # A single answer is its own mean, and would come back from its logarithm a digit off.
         alone = len(self.models) * len(self.views) == 1
         mean = "prob" if alone and self.mean == "geometric" else self.mean
-        # In the inference mode torch would cast the weights to half precision for each batch anew.
-        # And batches come from a thread without it: a network would be compiled for both.
-        with (
-            torch.inference_mode(not _is_cuda(images.device)),
-            torch.no_grad(),
-            self.precision(images.device),
-        ):
+        with self.precision(images.device):
             for call, share in zip(self._calls, self.shares, strict=True):
                 for view in self.views:
                     value = view.undo(call(self._laid(view.apply(images))).float())
