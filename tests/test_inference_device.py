@@ -140,18 +140,16 @@ def test_weights_are_cast_to_half_precision_once(tmp_path, monkeypatch):
     assert len(cast) == 1
 
 
-@pytest.mark.parametrize(("dtype", "filled"), [("uint8", 0), ("uint16", 0), ("uint8", 4)])
-def test_networks_are_timed_with_what_will_come(dtype, filled, tmp_path, monkeypatch):
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_networks_are_timed_with_what_will_come(dtype, tmp_path, monkeypatch):
     """Anything else, and a network would be compiled for both."""
-    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
     path, seen = path_of(tmp_path, (300, 1500), dtype=dtype), []
     with a_gpu(monkeypatch), open_slide(path) as slide:
         one = model(max_value=float(np.iinfo(dtype).max)).to(GPU)
         one.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-        predict(one, slide, amp=False, batch_size=filled or 2, compile=filled > 0)
-    assert {len(each) for each in seen} == {filled or 2}
+        predict(one, slide, amp=False, batch_size=2)
     timed, *came = [(each.dtype, each.is_inference(), each.stride()) for each in seen]
-    assert len(came) > 15
+    assert len(came) > 30
     assert set(came) == {timed}
 
 

@@ -154,6 +154,20 @@ def test_a_batch_that_is_filled_up_is_halved_too(monkeypatch):
     assert torch.allclose(found, whole, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [4, 1])
+def test_a_gpu_sees_no_batch_as_made_for_inference(count, monkeypatch):
+    """Those of the thread that sends batches are not, and a network is compiled for each kind."""
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    monkeypatch.setattr(_network, "_is_cuda", lambda device: True)
+    model, seen = small_model(0), []
+    model.register_forward_pre_hook(lambda model, given: seen.append(given[0].is_inference()))
+    network = Network([model], [1.0], views("none"), "prob", False, 4, True)
+    images = PIXELS[:count].contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        network.prob(images)
+    assert seen == [False]
+
+
 def test_half_of_the_views_done_when_memory_ends_count_for_nothing():
     class LateHungry(Hungry):
         def forward(self, x):
