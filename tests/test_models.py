@@ -133,7 +133,8 @@ def test_loading_never_asks_for_pretrained_weights(tmp_path):
     [
         (
             Recipe("resnet"),
-            'architecture=\'resnet\' must be "unet", "fcn_resnet50" or "smp.<class>"',
+            'architecture=\'resnet\' must be "unet", "fcn_resnet50" or "smp.<class>"; for a network of '
+            "your own give make=, a function of the recipe that makes it",
         ),
         (
             Recipe("unet", {"widht": 3}),

@@ -6,6 +6,8 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 
+from kagglekit import models
+from kagglekit.errors import CheckpointError
 from kagglekit.models import Outputs, Recipe, build
 
 SWIN = {
@@ -186,3 +188,34 @@ def test_names_that_do_not_build(recipe, message):
     with pytest.raises(ValueError) as raised:
         build(recipe)
     assert str(raised.value) == message
+
+
+def made(recipe):
+    return torch.nn.Conv2d(recipe.in_channels, recipe.classes, 3, padding=1)
+
+
+def test_a_network_of_ones_own_is_built_saved_and_loaded(tmp_path):
+    recipe = models.Recipe("mine", classes=2, window=64, stride=1)
+    folds = [models.build(recipe, made).eval() for _ in range(2)]
+    paths = [tmp_path / f"{k}.safetensors" for k in range(2)]
+    for model, path in zip(folds, paths, strict=True):
+        models.save(model, path)
+    torch.save(folds[0].net.state_dict(), tmp_path / "0.pth")
+    images = torch.randint(0, 256, (1, 3, 9, 8), dtype=torch.uint8)
+    with torch.inference_mode():
+        expected = [model(images) for model in folds]
+        for found in (models.load(paths[0], made), models.load_folds(paths, made)[0]):
+            assert torch.equal(found(images), expected[0])
+            assert found.recipe == recipe
+        assert torch.equal(models.load_folds(paths, made)[1](images), expected[1])
+        foreign = models.load_foreign(tmp_path / "0.pth", recipe, make=made)
+        assert torch.equal(foreign(images), expected[0])
+    with pytest.raises(CheckpointError) as raised:
+        models.load(paths[0])
+    assert str(raised.value) == (
+        f"`{paths[0]}`: its recipe cannot be built: architecture='mine' must be \"unet\", "
+        '"fcn_resnet50" or "smp.<class>"; for a network of your own give make=, a function of the '
+        "recipe that makes it"
+    )
+    with pytest.raises(CheckpointError):
+        models.load(paths[0], lambda recipe: torch.nn.Conv2d(3, 2, 5))

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from kagglekit.errors import CheckpointError
-from kagglekit.models._build import PRETRAINED, build
+from kagglekit.models._build import PRETRAINED, Make, build
 from kagglekit.models._model import Model
 from kagglekit.models._recipe import Recipe
 from kagglekit.models._state import Weights, digest, first_names, load_strictly, without_prefixes
@@ -59,10 +59,14 @@ def save(model: Model, path: str | os.PathLike[str], **changes: Any) -> None:
         Path(beside).unlink(missing_ok=True)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: str | os.PathLike[str], make: Make | None = None) -> Model:
     """Read a checkpoint written by `save`: build its network, load its weights, ready to predict.
 
     A safetensors file holds numbers only, so a stranger's checkpoint cannot run code.
+
+    Args:
+        path: of the file.
+        make: makes the network of the recipe, if it is one of your own.
 
     Returns:
         The model on the CPU, in evaluation mode. Two calls give two separate models.
@@ -84,7 +88,7 @@ def load(path: str | os.PathLike[str]) -> Model:
             f"`{path}` is damaged: it does not hold what was saved", hint="copy it once more"
         )
     try:
-        model = build(Recipe.from_json(text))
+        model = build(Recipe.from_json(text), make)
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"`{path}`: its recipe cannot be built: {error}") from error
     load_strictly(model.net, weights, path)

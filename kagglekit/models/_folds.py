@@ -5,20 +5,25 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 from kagglekit.errors import CheckpointError
+from kagglekit.models._build import Make
 from kagglekit.models._checkpoint import load
 from kagglekit.models._model import Model
 from kagglekit.models._state import digest
 
 
-def load_folds(paths: Iterable[str | os.PathLike[str]]) -> list[Model]:
+def load_folds(paths: Iterable[str | os.PathLike[str]], make: Make | None = None) -> list[Model]:
     """Load several checkpoints as separate models, in the order given.
+
+    Args:
+        paths: of the files.
+        make: makes the network of each one's recipe, if it is one of your own.
 
     Raises:
         CheckpointError: one cannot be loaded, two hold the same weights, or their planes do not
             mean the same.
     """
     paths = list(paths)
-    models = [load(path) for path in paths]
+    models = [load(path, make) for path in paths]
     check_distinct(models, [f"`{path}`" for path in paths])
     return models
 

@@ -14,7 +14,7 @@ import torch
 from packaging.version import Version
 
 from kagglekit.errors import CheckpointError
-from kagglekit.models._build import build
+from kagglekit.models._build import Make, build
 from kagglekit.models._checkpoint import check_there, read_safetensors
 from kagglekit.models._model import Model
 from kagglekit.models._recipe import Recipe
@@ -28,7 +28,9 @@ _UNREADABLE = (
 )  # fmt: skip
 
 
-def load_foreign(path: str | os.PathLike[str], recipe: Recipe, key: str | None = None) -> Model:
+def load_foreign(
+    path: str | os.PathLike[str], recipe: Recipe, key: str | None = None, make: Make | None = None
+) -> Model:
     """Load weights of a file that kagglekit did not write: a `.pth`, or a bare safetensors file.
 
     Only numbers are read; a file that asks for anything else is refused. Prefixes that wrappers
@@ -40,6 +42,7 @@ def load_foreign(path: str | os.PathLike[str], recipe: Recipe, key: str | None =
         path: of a state dict, or of a dict that has one beside epoch, optimizer and the like.
         recipe: what the network is built from, and how it is fed; such a file does not say.
         key: under which name the weights lie, if there are several, e.g. "ema".
+        make: makes the network of the recipe, if it is one of your own.
 
     Returns:
         The model on the CPU, in evaluation mode.
@@ -49,7 +52,7 @@ def load_foreign(path: str | os.PathLike[str], recipe: Recipe, key: str | None =
         ValueError: the recipe cannot be built.
     """
     path = Path(path)
-    model = build(recipe)
+    model = build(recipe, make)
     if path.suffix == ".safetensors":
         weights: Weights = read_safetensors(path)[1]
     else:
