@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from kagglekit import competitions, submission
+from kagglekit import competitions, instances, submission
 from kagglekit.errors import DataError, RLEError, SubmissionError
 from kagglekit.rle import RLE
 from kagglekit.submission import writer as module
+from kagglekit.submission.texts import empty_texts, to_texts
 from tests.holding import holding
 from tests.submission_kinds import KINDS, SHAPE, box, make_test, some_masks
 
@@ -409,6 +410,15 @@ def test_default_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert submission.Writer(HUBMAP, data).path == working / "submission.csv"
 
 
+@pytest.mark.parametrize("slug", ["data-science-bowl-2018", "hubmap-hacking-the-human-vasculature"])
+def test_one_mask_is_its_connected_parts_where_instances_are_wanted(slug: str) -> None:
+    rules = competitions.load(slug).submission
+    both = instances.union([A, B], A.shape)
+    assert to_texts(both, A.shape, rules) == to_texts([A, B], A.shape, rules)
+    assert to_texts([both], A.shape, rules) != to_texts(both, A.shape, rules)
+    assert to_texts(RLE.empty(A.shape), A.shape, rules) == empty_texts(rules)
+
+
 def test_what_the_writer_refuses(tmp_path: Path) -> None:
     data = make_test(tmp_path, BOWL, "abc")
     writer = submission.Writer(BOWL, data, tmp_path / "s.csv")
@@ -439,6 +449,12 @@ def test_what_the_writer_refuses(tmp_path: Path) -> None:
         assert str(caught.value) == (
             "`abc`: expected an RLE or a list of them, got ndarray\n"
             "hint: encode a mask first: RLE.from_mask(mask)"
+        )
+        with pytest.raises(SubmissionError) as caught:
+            writer["abc"] = {1: A}
+        assert str(caught.value) == (
+            "`abc`: expected an RLE or a list of them, got dict\n"
+            "hint: give its masks: list(masks.values())"
         )
         assert submission.read(tmp_path / "s.csv", BOWL) == {"abc": []}
 

@@ -1,11 +1,12 @@
 """The masks of one image as the texts that its rows hold."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from kagglekit.competitions.profile import SubmissionRules
 from kagglekit.errors import SubmissionError
 from kagglekit.instances import find_overlap, union
+from kagglekit.regions import components
 from kagglekit.rle import RLE, Dialect
 
 Masks: TypeAlias = RLE | Sequence[RLE] | Sequence[tuple[RLE, float]]
@@ -19,8 +20,9 @@ def to_texts(masks: Masks, shape: tuple[int, int], rules: SubmissionRules) -> li
     Args:
         masks: what was found: one RLE, or a list of them, empty ones allowed. Where the
             competition has one row for each image, a list becomes its union; where it has one for
-            each class, there is one for each, in order; where it wants a confidence, a mask may
-            be a pair (RLE, confidence in [0, 1]).
+            each class, there is one for each, in order; where it wants instances, one RLE becomes
+            its connected parts; where it wants a confidence, a mask may be a pair (RLE, confidence
+            in [0, 1]).
         shape: (height, width) of the image.
         rules: how the competition writes masks.
 
@@ -31,6 +33,8 @@ def to_texts(masks: Masks, shape: tuple[int, int], rules: SubmissionRules) -> li
         SubmissionError: a mask is no RLE or has another shape, there are not as many as classes,
             a confidence is not in [0, 1], or instances overlap.
     """
+    if isinstance(masks, RLE) and rules.rows == "instances":
+        masks = components(masks)  # as `train.Validation` does
     found, confidences = _split(masks, rules.encoding == "coco")
     _check_masks(found, shape)
     if rules.encoding == "coco":
@@ -66,6 +70,11 @@ def empty_texts(rules: SubmissionRules) -> list[str]:
 
 def _split(masks: Masks, confident: bool) -> tuple[list[RLE], list[float]]:
     """Return the masks and their confidences, 1 where none is given."""
+    if isinstance(masks, Mapping):
+        raise SubmissionError(
+            f"expected an RLE or a list of them, got {type(masks).__name__}",
+            hint="give its masks: list(masks.values())",
+        )
     given = list(masks) if isinstance(masks, Iterable) else [masks]
     pairs: list[tuple[Any, float]] = [
         mask if confident and isinstance(mask, tuple) else (mask, 1.0) for mask in given
