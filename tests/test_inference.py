@@ -518,6 +518,14 @@ def refusals():
     return {
         "no model": ([], {}, "no model given; expected at least one"),
         "stride": (two, {}, "the models' recipes must share `stride`; they have [4, 32]"),
+        "planes in another order": (
+            [
+                Model(nn.Conv2d(3, 2, 1), Recipe(classes=2, class_names=names)).eval()
+                for names in (("b", "a"), ("a", "b"), (), ("a", "b"))
+            ],
+            {},
+            "the models' planes are not the same: a, b and b, a",
+        ),
         "scales": (
             [small_unet(scale=2), small_unet(scale=3)],
             {},

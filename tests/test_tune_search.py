@@ -417,8 +417,15 @@ def test_a_recipe_s_cuts_are_used_plane_by_plane(tmp_path):
     model.recipe = replace(model.recipe, cuts={"": [vars(cut) for cut in cuts]})
     pixels = cv2.imread(str(images["i0"]))[:, :, ::-1]
     with open_slide(images["i0"]) as slide:
-        masks = tune.predict_masks([model], slide, "anything", threshold=0.9, progress=False)
+        masks = tune.predict_masks([model], slide, "anything", progress=False)
         chosen = tune.predict_masks(model, slide, planes=(2, 0, 2), progress=False)
+        for name in ("threshold", "high_threshold"):
+            with pytest.raises(ValueError) as raised:
+                tune.predict_masks(model, slide, **{name: 0.9}, progress=False)
+            assert str(raised.value) == (
+                f"{name} cannot be given: the cuts in the model's recipe say; "
+                "inference.predict_masks takes thresholds"
+            )
         for planes in ([3], 1, [1.0]):
             with pytest.raises(ValueError, match="must be a list of whole numbers from 0 to 2"):
                 tune.predict_masks(model, slide, planes=planes, progress=False)

@@ -233,6 +233,10 @@ def _shared_recipe(models: Sequence[Model], slide: Slide) -> Recipe:
         found = [getattr(model.recipe, name) for model in models]
         if len(set(found)) > 1:
             raise ValueError(f"the models' recipes must share `{name}`; they have {found}")
+    orders = {model.recipe.class_names for model in models if model.recipe.class_names}
+    if len(orders) > 1:
+        named = " and ".join(", ".join(names) for names in sorted(orders))
+        raise ValueError(f"the models' planes are not the same: {named}")
     for model in models:
         # The layers, not only the whole: the user may have set the network's mode by itself.
         layers = (part for part in model.modules() if not any(part.children()))

@@ -20,13 +20,19 @@ def predict_masks(
         models: as `inference.predict`.
         slide: likewise.
         group: of the image. One that the search did not know is cut as all images together.
-        options: as `inference.predict`; thresholds come from the cuts.
+        options: as `inference.predict`, those that the store had; thresholds come from the cuts.
 
     Raises:
-        ValueError: the recipe holds no cuts; or as `inference.predict`.
+        ValueError: the recipe holds no cuts, a threshold is given; or as `inference.predict`.
         SlideError, PlanError: as `inference.predict`.
     """
     first = models if isinstance(models, Model) else models[0]
+    wrong = [name for name in ("threshold", "high_threshold") if options.get(name) is not None]
+    if wrong:
+        raise ValueError(
+            f"{' and '.join(wrong)} cannot be given: the cuts in the model's recipe say; "
+            "inference.predict_masks takes thresholds"
+        )
     own_cuts = dict(enumerate(cuts_of(first.recipe, group)))
     planes: Any = options.get("planes", own_cuts)
     # What is no list of the models' planes is refused below, in words.
