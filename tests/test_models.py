@@ -342,3 +342,14 @@ def test_normalising_is_the_formula_however_pixels_lie(means, dtype):
         model(images.contiguous(memory_format=torch.channels_last)), expected
     )
     assert torch.equal(images, before)  # the caller's pixels are not touched
+
+
+@pytest.mark.parametrize(
+    ("dtype", "max_value", "is_told"),
+    [("uint8", 255, False), ("uint8", 1, False), ("uint8", 4095, True), ("uint16", 255, True),
+     ("uint16", 65535, False), ("uint16", 1, False), ("float32", 255, False)],
+)  # fmt: skip
+def test_a_largest_value_that_is_hardly_meant(dtype, max_value, is_told):
+    told = Recipe(max_value=max_value).mismatch(np.dtype(dtype))
+    text = f"pixels are {dtype}, and the recipe's max_value={max_value} is not the largest they can have"
+    assert told == (text if is_told else "")

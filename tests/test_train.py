@@ -17,9 +17,11 @@ import torch
 from kagglekit import augment, competitions, submission, train
 from kagglekit.competitions.data import Data
 from kagglekit.errors import CheckpointError
+from kagglekit.inference import predict_mask
 from kagglekit.losses import bce_dice_loss, bce_loss, tversky_loss
 from kagglekit.models import Recipe, build
 from kagglekit.rle import RLE
+from kagglekit.slides import open_slide
 from kagglekit.submission import score_masks
 from kagglekit.tiles import TileDataset, evenly, shuffled
 from kagglekit.train import Settings, Validation, _fit, _run
@@ -568,3 +570,16 @@ def test_an_interrupted_training_goes_on_in_another_precision(tmp_path, monkeypa
     result = train.fit(model, dataset, sampler, tmp_path / "run", replace(settings, precision="no"))
     assert result.is_finished
     assert found[True] == {torch.float32}
+
+
+def test_pixels_of_another_range_than_the_recipes_are_told_of(tmp_path):
+    dataset, sampler, _ = parts(tmp_path / "images")
+    model = train_worker.model()
+    model.recipe = replace(model.recipe, max_value=65535)
+    with pytest.warns(UserWarning, match="^pixels are uint8, and the recipe's max_value=65535"):
+        train.fit(model, dataset, sampler, tmp_path / "run", replace(SETTINGS, epochs=1))
+    with (
+        open_slide(train_worker.images(tmp_path / "images")[0]["image0"]) as slide,
+        pytest.warns(UserWarning, match="^pixels are uint8, and the recipe's max_value=65535"),
+    ):
+        predict_mask(model, slide, progress=False)

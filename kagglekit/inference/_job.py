@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -247,4 +248,6 @@ def _shared_recipe(models: Sequence[Model], slide: Slide) -> Recipe:
                 f"{slide.path.name} has {slide.channels} channels; "
                 f"the model takes {model.recipe.in_channels}"
             )
+        if doubt := model.recipe.mismatch(slide.dtype):
+            warnings.warn(doubt, stacklevel=2)
     return recipe

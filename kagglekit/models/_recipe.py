@@ -99,6 +99,23 @@ class Recipe:
             return self.threshold
         return (self.threshold,) * self.classes
 
+    def mismatch(self, dtype: Any) -> str:
+        """Say why pixels of a dtype are hardly those that `max_value` is meant for; "" if not.
+
+        Example:
+            >>> Recipe().mismatch("uint16")
+            "pixels are uint16, and the recipe's max_value=255 is not the largest they can have"
+            >>> Recipe(max_value=4095).mismatch("uint16")
+            ''
+        """
+        eight, sixteen = str(dtype) == "uint8", str(dtype) == "uint16"
+        if (eight and self.max_value > 255) or (sixteen and self.max_value == 255):
+            return (
+                f"pixels are {dtype}, and the recipe's max_value={self.max_value:g} is not the "
+                "largest they can have"
+            )
+        return ""
+
     def to_json(self) -> str:
         """Return the recipe as JSON, with the version of kagglekit that wrote it."""
         return json.dumps(asdict(self) | {"kagglekit_version": kagglekit.__version__})

@@ -77,7 +77,8 @@ def fit(
         What came of it; on every rank.
 
     Warns:
-        UserWarning: none of the pictures is at the scale of the model's recipe.
+        UserWarning: none of the pictures is at the scale of the model's recipe, or their pixels
+            are not those that its `max_value` is meant for.
 
     Raises:
         CheckpointError: the folder's training was begun with other settings, tiles or images to
@@ -92,7 +93,7 @@ def fit(
         validation.check(model)
     if not len(sampler):
         raise ValueError("the sampler draws no tile; expected at least one an epoch")
-    _check_scale(model, dataset)
+    _check_pictures(model, dataset)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, settings)
     try:
@@ -109,8 +110,11 @@ def fit(
         raise
 
 
-def _check_scale(model: Model, dataset: TileDataset) -> None:
-    """Warn of a model that will be shown images as it has never seen them; no error tells of it."""
+def _check_pictures(model: Model, dataset: TileDataset) -> None:
+    """Warn of images that look other than the model takes them, which no error tells of."""
+    for dtype in {str(picture.slide.dtype) for picture in dataset.pictures}:
+        if doubt := model.recipe.mismatch(dtype):
+            warnings.warn(doubt, stacklevel=3)
     scales = sorted({picture.model_scale for picture in dataset.pictures})
     if model.recipe.scale not in scales:
         warnings.warn(
