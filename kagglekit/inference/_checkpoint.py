@@ -125,7 +125,7 @@ class Checkpoint:
         beside = self.folder / f"{_STATE}.new"
         with beside.open("wb") as file:
             names, key = np.array(sorted(notes)), np.array(self.key)
-            np.savez(file, allow_pickle=False, names=names, key=key, **notes)
+            np.savez(file, names=names, key=key, **notes)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self.folder / _STATE)
