@@ -1,6 +1,7 @@
 """The `kagglekit` command: exit codes and output, whole."""
 
 import argparse
+import re
 import signal
 import subprocess
 import sys
@@ -47,7 +48,11 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", "100")
     with pytest.raises(SystemExit):
         cli.main(["--help"])
-    assert capsys.readouterr().out == (
+    # Pythons differ in how far the right column is moved.
+    told = re.sub(" +", " ", capsys.readouterr().out)
+    assert told == re.sub(
+        " +",
+        " ",
         "usage: kagglekit [-h] [--version] COMMAND ...\n"
         "\n"
         "From a trained segmentation model to a Kaggle score, proved on your own machine.\n"
@@ -71,7 +76,7 @@ def test_help_names_the_commands(capsys: Output, monkeypatch: pytest.MonkeyPatch
         "\n"
         "options:\n"
         "  -h, --help    show this help message and exit\n"
-        "  --version     show program's version number and exit\n"
+        "  --version     show program's version number and exit\n",
     )
 
 

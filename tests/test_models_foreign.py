@@ -18,6 +18,9 @@ from kagglekit.errors import CheckpointError
 from kagglekit.models import Recipe, build, load_foreign
 from kagglekit.models._state import digest
 
+# What torch before 2.10 is warned of, in each test.
+pytestmark = pytest.mark.filterwarnings("ignore:torch .* can be tricked")
+
 TINY = Recipe("unet", {"width": 2, "depth": 2}, window=64, stride=4)
 
 
