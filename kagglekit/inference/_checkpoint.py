@@ -117,7 +117,7 @@ class Checkpoint:
                 os.fsync(file.fileno())
             self._written[mask] = sum(map(len, arrays))
         kinds = [arrays[0].dtype for arrays in changes if arrays] or [np.dtype(np.int64)]
-        notes = state | {
+        notes: dict[str, Any] = state | {
             "counts": np.array(self._written, np.int64),
             "sums": np.array(self._sums, np.uint32),
             "dtype": np.empty(0, kinds[0]),
@@ -125,6 +125,7 @@ class Checkpoint:
         beside = self.folder / f"{_STATE}.new"
         with beside.open("wb") as file:
             names, key = np.array(sorted(notes)), np.array(self.key)
+            # Before NumPy 2.2 `allow_pickle=False` would be one more array.
             np.savez(file, names=names, key=key, **notes)
             file.flush()
             os.fsync(file.fileno())
