@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import ndimage
 
 from kagglekit import metrics
 from kagglekit.errors import RLEError
@@ -36,6 +37,25 @@ def test_it_is_that_of_all_pairs_of_voxels(pred, truth) -> None:
     expected = slow_metrics.hausdorff(pred, truth)
     got = metrics.hausdorff(slices(pred, "C"), slices(truth))
     assert got == (None if expected is None else pytest.approx(expected, abs=1e-12))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_large_slices_are_as_the_distance_transform_has_them(seed: int) -> None:
+    shape = (5, 60 + 7 * seed, 90)
+    rng = np.random.default_rng(seed)
+    a, b = (
+        ndimage.gaussian_filter(rng.random(shape), (1, 5, 5)) > 0.5 + shift
+        for shift in ((0.0, 0.0), (0.01, 0.02), (-0.01, 0.01))[seed % 3]
+    )
+    a[:, :20, :20] = seed % 2  # far from b, and with nothing near
+    b[:, :40, :40] = False
+    sides = [1 / side for side in shape]
+    expected = max(
+        ndimage.distance_transform_edt(~other, sampling=sides)[one].max()
+        for one, other in ((a, b), (b, a))
+    )
+    got = metrics.hausdorff(slices(a), slices(b, "C"))
+    assert got == pytest.approx(expected / math.sqrt(3), abs=1e-12)
 
 
 @given(VOLUMES, VOLUMES)
