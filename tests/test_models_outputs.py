@@ -1,7 +1,8 @@
 import pytest
 import torch
+from torch import nn
 
-from kagglekit.models import Outputs
+from kagglekit.models import Model, Outputs, Recipe
 from kagglekit.models._outputs import unified
 
 A, B, C = torch.zeros(1), torch.ones(1), torch.full((1,), 2.0)
@@ -44,3 +45,15 @@ def test_what_holds_no_tensor_is_named(output, message):
     with pytest.raises(TypeError) as raised:
         unified(output)
     assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("end", [nn.Sigmoid(), nn.Softmax(1), nn.LogSoftmax(1)])
+def test_a_network_that_ends_in_probabilities_is_told_of(end):
+    with pytest.warns(UserWarning, match="last layer") as warned:
+        Model(nn.Sequential(nn.Conv2d(3, 1, 1), end), Recipe())
+    assert [str(one.message) for one in warned] == [
+        f"the network's last layer is a {type(end).__name__}: if its answer comes from there, "
+        "leave it out; logits are expected, and each plane has its own sigmoid"
+    ]
+    Model(nn.Sequential(nn.Conv2d(3, 1, 1), end, nn.Conv2d(1, 1, 1)), Recipe())
+    Model(nn.Conv2d(3, 1, 1), Recipe())

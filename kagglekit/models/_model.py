@@ -1,10 +1,14 @@
 """A network with its recipe: raw pixels in, plain logits out."""
 
+import warnings
+
 import torch
 from torch import nn
 
 from kagglekit.models._outputs import Outputs, unified
 from kagglekit.models._recipe import Recipe
+
+_PROBABILITIES = (nn.Sigmoid, nn.Softmax, nn.Softmax2d, nn.LogSoftmax)
 
 
 class Model(nn.Module):
@@ -12,12 +16,22 @@ class Model(nn.Module):
 
     Args:
         net: any network of (N, in_channels, H, W) floats; its output may be a tensor, a dict with
-            "out" (torchvision), or a tuple or list whose first item is the main output.
+            "out" (torchvision), or a tuple or list whose first item is the main output: logits.
         recipe: what it was built from and how it is fed.
+
+    Warns:
+        UserWarning: the network seems to end in a sigmoid or a softmax.
     """
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         super().__init__()
+        *_, last = (part for part in net.modules() if not any(part.children()))
+        if isinstance(last, _PROBABILITIES):
+            warnings.warn(
+                f"the network's last layer is a {type(last).__name__}: if its answer comes from "
+                "there, leave it out; logits are expected, and each plane has its own sigmoid",
+                stacklevel=2,
+            )
         self.net = net
         self.recipe = recipe
         # Buffers, so they move to the device with the model; not saved: the recipe has them.
