@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from kagglekit import augment, competitions, submission, train
+from kagglekit import augment, competitions, submission, tiles, train
 from kagglekit.competitions.data import Data
 from kagglekit.errors import CheckpointError
 from kagglekit.inference import predict_mask
@@ -583,3 +583,19 @@ def test_pixels_of_another_range_than_the_recipes_are_told_of(tmp_path):
         pytest.warns(UserWarning, match="^pixels are uint8, and the recipe's max_value=65535"),
     ):
         predict_mask(model, slide, progress=False)
+
+
+def test_images_that_are_learnt_and_validated_are_told_of(tmp_path):
+    dataset, sampler, _ = parts(tmp_path / "images")
+    paths, truth = train_worker.images(tmp_path / "images")
+    tiles.store(paths, lambda name, slide: truth[name], tmp_path / "store", progress=False)
+    dataset.pictures += tuple(tiles.open_store(tmp_path / "store", ["image2"]))
+    settings = replace(SETTINGS, epochs=1)
+    with pytest.warns(UserWarning, match="learnt, too") as warned:
+        train.fit(
+            train_worker.model(), dataset, sampler, tmp_path / "run", settings,
+            Validation(COMP, paths, truth),
+        )  # fmt: skip
+    assert [str(one.message) for one in warned] == [
+        "2 of 3 images to validate on are learnt, too: image0, image2; the score says nothing of new ones"
+    ]

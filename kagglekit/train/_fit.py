@@ -78,7 +78,7 @@ def fit(
 
     Warns:
         UserWarning: none of the pictures is at the scale of the model's recipe, or their pixels
-            are not those that its `max_value` is meant for.
+            are not those that its `max_value` is meant for; or images are learnt and validated.
 
     Raises:
         CheckpointError: the folder's training was begun with other settings, tiles or images to
@@ -94,6 +94,7 @@ def fit(
     if not len(sampler):
         raise ValueError("the sampler draws no tile; expected at least one an epoch")
     _check_pictures(model, dataset)
+    _check_apart(dataset, validation)
     folder.mkdir(parents=True, exist_ok=True)
     run = Run(model, settings)
     try:
@@ -120,6 +121,22 @@ def _check_pictures(model: Model, dataset: TileDataset) -> None:
         warnings.warn(
             f"the pictures are at scale {', '.join(map(str, scales))}, and the model predicts at "
             f"its recipe's scale={model.recipe.scale}: images would look other than it learnt them",
+            stacklevel=3,
+        )
+
+
+def _check_apart(dataset: TileDataset, validation: Validation | None) -> None:
+    """Warn of images that the model is judged by and learns."""
+    images = validation.images if validation is not None else {}
+    learnt = {picture.slide.path.resolve() for picture in dataset.pictures}
+    stored = {p.slide.path.stem for p in dataset.pictures if p.bits is not None}  # by their names
+    both = [
+        name for name, path in images.items() if name in stored or Path(path).resolve() in learnt
+    ]
+    if both:
+        warnings.warn(
+            f"{len(both)} of {len(images)} images to validate on are learnt, too: "
+            f"{', '.join(both[:5])}; the score says nothing of new ones",
             stacklevel=3,
         )
 
