@@ -599,3 +599,37 @@ def test_images_that_are_learnt_and_validated_are_told_of(tmp_path):
     assert [str(one.message) for one in warned] == [
         "2 of 3 images to validate on are learnt, too: image0, image2; the score says nothing of new ones"
     ]
+
+
+def test_gradients_are_scaled_up_for_fp16_and_down_before_they_are_clipped(tmp_path, monkeypatch):
+    monkeypatch.setattr(_run, "_half", lambda name, device: torch.float16)
+    norms, clip = [], torch.nn.utils.clip_grad_norm_
+    monkeypatch.setattr(
+        torch.nn.utils, "clip_grad_norm_", lambda *args: norms.append(clip(*args)) or norms[-1]
+    )
+    dataset, sampler, _ = parts(tmp_path / "images")
+    folder, settings = tmp_path / "run", replace(SETTINGS, epochs=1)
+    train.fit(train_worker.model(), dataset, sampler, folder, settings)
+    scaler = torch.load(folder / "state.pt", weights_only=True)["scaler"]
+    assert scaler["scale"] == 2**16
+    assert scaler["_growth_tracker"] == len(norms) == 3  # steps without an infinite gradient
+    assert 0 < max(norms) < 100
+
+
+@pytest.mark.parametrize("then", ["fp16", "no"])
+def test_a_scale_of_fp16_goes_on_or_is_left(then, tmp_path, monkeypatch):
+    halves = {"fp16": torch.float16, "no": None}
+    monkeypatch.setattr(_run, "_half", lambda name, device: halves[name])
+    dataset, sampler, _ = parts(tmp_path / "images")
+
+    def fit_in(precision):
+        settings = replace(SETTINGS, epochs=3, precision=precision)
+        train.fit(train_worker.model(), dataset, sampler, tmp_path / "run", settings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_fit, "write_log", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit_in("fp16")
+    fit_in(then)
+    scaler = torch.load(tmp_path / "run" / "state.pt", weights_only=True)["scaler"]
+    assert scaler.get("_growth_tracker") == (3 * 3 if then == "fp16" else None)
