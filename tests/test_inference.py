@@ -493,7 +493,9 @@ def test_the_map_itself_goes_to_a_file(slide_of, tmp_path, dtype, tolerance, sha
 
 def test_the_map_of_a_coarse_model_has_its_resolution(slide_of, tmp_path):
     slide = slide_of(np.full((101, 70, 3), 200, np.uint8))
-    found = predict_prob(identity(scale=4), slide, tmp_path / "prob.npy", progress=False)
+    found = predict_prob(
+        identity(scale=4), slide, tmp_path / "new" / "folder" / "prob.npy", progress=False
+    )
     assert found.shape == (1, 26, 18)
 
 
