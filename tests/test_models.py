@@ -351,5 +351,6 @@ def test_normalising_is_the_formula_however_pixels_lie(means, dtype):
 )  # fmt: skip
 def test_a_largest_value_that_is_hardly_meant(dtype, max_value, is_told):
     told = Recipe(max_value=max_value).mismatch(np.dtype(dtype))
-    text = f"pixels are {dtype}, and the recipe's max_value={max_value} is not the largest they can have"
+    largest = np.iinfo(dtype).max if is_told else 0
+    text = f"pixels are {dtype}, which go up to {largest}, and the recipe has max_value={max_value}"
     assert told == (text if is_told else "")

@@ -219,3 +219,10 @@ def test_a_network_of_ones_own_is_built_saved_and_loaded(tmp_path):
     )
     with pytest.raises(CheckpointError):
         models.load(paths[0], lambda recipe: torch.nn.Conv2d(3, 2, 5))
+    for wrong in (folds[0].net, lambda recipe: None):
+        with pytest.raises(CheckpointError) as raised:
+            models.load(paths[0], wrong)
+        assert str(raised.value) == (
+            f"`{paths[0]}`: its recipe cannot be built: make= must be a function that returns a "
+            "network: lambda recipe: MyNet()"
+        )

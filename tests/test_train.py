@@ -576,11 +576,17 @@ def test_pixels_of_another_range_than_the_recipes_are_told_of(tmp_path):
     dataset, sampler, _ = parts(tmp_path / "images")
     model = train_worker.model()
     model.recipe = replace(model.recipe, max_value=65535)
-    with pytest.warns(UserWarning, match="^pixels are uint8, and the recipe's max_value=65535"):
+    with pytest.warns(
+        UserWarning,
+        match="^pixels are uint8, which go up to 255, and the recipe has max_value=65535",
+    ):
         train.fit(model, dataset, sampler, tmp_path / "run", replace(SETTINGS, epochs=1))
     with (
         open_slide(train_worker.images(tmp_path / "images")[0]["image0"]) as slide,
-        pytest.warns(UserWarning, match="^pixels are uint8, and the recipe's max_value=65535"),
+        pytest.warns(
+            UserWarning,
+            match="^pixels are uint8, which go up to 255, and the recipe has max_value=65535",
+        ),
     ):
         predict_mask(model, slide, progress=False)
 

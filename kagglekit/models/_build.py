@@ -29,6 +29,7 @@ def build(recipe: Recipe, make: Make | None = None) -> Model:
 
     Raises:
         ValueError: there is no such architecture, or it does not know one of the options.
+        TypeError: `make` is no function that returns a network.
 
     Example:
         >>> import torch
@@ -37,13 +38,21 @@ def build(recipe: Recipe, make: Make | None = None) -> Model:
         torch.Size([1, 1, 32, 64])
     """
     if make is not None:
-        return Model(make(recipe), recipe)
+        return Model(_made(make, recipe), recipe)
     name = recipe.architecture
     maker = _maker(name)
     try:
         return Model(maker(recipe), recipe)
     except TypeError as error:
         raise ValueError(f"architecture {name!r} cannot be built: {error}") from error
+
+
+def _made(make: Make, recipe: Recipe) -> nn.Module:
+    """Call `make`, unless it is the network itself, which would take the recipe for images."""
+    net: Any = None if isinstance(make, nn.Module) else make(recipe)
+    if not isinstance(net, nn.Module):
+        raise TypeError("make= must be a function that returns a network: lambda recipe: MyNet()")
+    return net
 
 
 def _maker(name: str) -> Make:

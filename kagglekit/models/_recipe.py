@@ -104,15 +104,15 @@ class Recipe:
 
         Example:
             >>> Recipe().mismatch("uint16")
-            "pixels are uint16, and the recipe's max_value=255 is not the largest they can have"
+            'pixels are uint16, which go up to 65535, and the recipe has max_value=255'
             >>> Recipe(max_value=4095).mismatch("uint16")
             ''
         """
-        eight, sixteen = str(dtype) == "uint8", str(dtype) == "uint16"
-        if (eight and self.max_value > 255) or (sixteen and self.max_value == 255):
+        largest = {"uint8": 255, "uint16": 65535}.get(str(dtype))
+        if largest and (self.max_value > largest or 255 == self.max_value < largest):
             return (
-                f"pixels are {dtype}, and the recipe's max_value={self.max_value:g} is not the "
-                "largest they can have"
+                f"pixels are {dtype}, which go up to {largest}, and the recipe has "
+                f"max_value={self.max_value:g}"
             )
         return ""
 
