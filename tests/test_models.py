@@ -240,7 +240,7 @@ def test_changes_that_make_another_network(tmp_path, name):
         save(model, tmp_path / "a.safetensors", **{name: 3})
     assert str(raised.value) == (
         f"{name}: cannot be changed; a checkpoint's recipe may get another class_names, cuts, "
-        "max_value, mean, scale, std, stride, threshold, window"
+        "max_value, mean, scale, softmax, std, stride, threshold, window"
     )
     assert not list(tmp_path.iterdir())
 

@@ -174,7 +174,7 @@ def test_torchvisions_auxiliary_output():
         (
             recipe_of("Unet", "resnet18", activation="sigmoid"),
             "activation='sigmoid': networks answer logits here, and what predicts or computes a loss "
-            "takes their sigmoid; leave it out",
+            "takes their sigmoid; leave it out, and of a softmax say Recipe(softmax=True)",
         ),
         (
             recipe_of("DeepLabV3Plus", "tu-coat_lite_tiny"),

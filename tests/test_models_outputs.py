@@ -47,13 +47,20 @@ def test_what_holds_no_tensor_is_named(output, message):
     assert str(raised.value) == message
 
 
-@pytest.mark.parametrize("end", [nn.Sigmoid(), nn.Softmax(1), nn.LogSoftmax(1)])
-def test_a_network_that_ends_in_probabilities_is_told_of(end):
+@pytest.mark.parametrize(
+    ("end", "more"),
+    [
+        (nn.Sigmoid(), ""),
+        (nn.Softmax(1), ", and Recipe(softmax=True)"),
+        (nn.LogSoftmax(1), ", and Recipe(softmax=True)"),
+    ],
+)
+def test_a_network_that_ends_in_probabilities_is_told_of(end, more):
     with pytest.warns(UserWarning, match="last layer") as warned:
         Model(nn.Sequential(nn.Conv2d(3, 1, 1), end), Recipe())
     assert [str(one.message) for one in warned] == [
         f"the network's last layer is a {type(end).__name__}: if its answer comes from there, "
-        "leave it out; logits are expected, and each plane has its own sigmoid"
+        f"leave it out; logits are expected{more}"
     ]
     Model(nn.Sequential(nn.Conv2d(3, 1, 1), end, nn.Conv2d(1, 1, 1)), Recipe())
     Model(nn.Conv2d(3, 1, 1), Recipe())

@@ -7,8 +7,9 @@ from torch import nn
 
 from kagglekit.models._outputs import Outputs, unified
 from kagglekit.models._recipe import Recipe
+from kagglekit.models._softmax import one_against_rest
 
-_PROBABILITIES = (nn.Sigmoid, nn.Softmax, nn.Softmax2d, nn.LogSoftmax)
+_SOFTMAX = nn.Softmax | nn.Softmax2d | nn.LogSoftmax
 
 
 class Model(nn.Module):
@@ -26,10 +27,11 @@ class Model(nn.Module):
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         super().__init__()
         *_, last = (part for part in net.modules() if not any(part.children()))
-        if isinstance(last, _PROBABILITIES):
+        if isinstance(last, nn.Sigmoid | _SOFTMAX):
+            told = ", and Recipe(softmax=True)" if isinstance(last, _SOFTMAX) else ""
             warnings.warn(
                 f"the network's last layer is a {type(last).__name__}: if its answer comes from "
-                "there, leave it out; logits are expected, and each plane has its own sigmoid",
+                f"there, leave it out; logits are expected{told}",
                 stacklevel=2,
             )
         self.net = net
@@ -55,8 +57,9 @@ class Model(nn.Module):
             auxiliary: return the auxiliary outputs, too, for a training that uses them.
 
         Returns:
-            (N, recipe.classes, H, W) float logits; with `auxiliary`, `Outputs`. Those that the
-            option "deep_supervision" adds are computed in training mode only.
+            (N, recipe.classes, H, W) float logits of independent planes, also where the recipe says
+            softmax: the sigmoid of each is a probability. With `auxiliary`, `Outputs`; those that
+            the option "deep_supervision" adds are computed in training mode only.
 
         Raises:
             TypeError: the network returned something that holds no tensor.
@@ -65,6 +68,8 @@ class Model(nn.Module):
             images = images.expand(-1, self.recipe.in_channels, -1, -1)
         pixels = images if images.dtype == torch.uint8 else images.float()
         outputs = unified(self.net(self._normalised(pixels)))
+        if self.recipe.softmax:
+            outputs = _independent(outputs)
         return outputs if auxiliary else outputs.logits
 
     def _normalised(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -82,6 +87,12 @@ class Model(nn.Module):
         values = rows.to(torch.float32, copy=True)
         normalised = torch.addcmul(offset, values, factor, out=values)
         return normalised.reshape(n, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _independent(outputs: Outputs) -> Outputs:
+    """Make planes independent; what is said of whole images is so: there may be several classes."""
+    maps = (one_against_rest(each) if each.ndim == 4 else each for each in outputs.auxiliary)
+    return Outputs(one_against_rest(outputs.logits), tuple(maps))
 
 
 def _per_channel(values: tuple[float, ...]) -> torch.Tensor:

@@ -22,7 +22,10 @@ class Recipe:
         options: keyword arguments of that network, JSON values only, e.g.
             {"encoder_name": "resnet18"}.
         in_channels: channels of the image. A grey image is repeated for a model of three.
-        classes: number of output planes; each is an independent yes/no.
+        classes: number of output planes.
+        softmax: the network's planes exclude each other, background being one of them, and their
+            softmax is the probability, as of one trained by cross-entropy over classes. By default
+            each plane is an independent yes/no, and its sigmoid the probability.
         class_names: of the planes, in their order; empty if nobody named them.
         mean: per channel, of pixel values scaled to [0, 1]; one number serves all channels.
         std: likewise, > 0.
@@ -39,6 +42,7 @@ class Recipe:
     options: Mapping[str, Any] = field(default_factory=dict)
     in_channels: int = 3
     classes: int = 1
+    softmax: bool = False
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     max_value: float = 255.0
@@ -54,6 +58,13 @@ class Recipe:
             raise ValueError(f"architecture={self.architecture!r} must be a name")
         for name in ("in_channels", "classes", "scale", "window", "stride"):
             self._keep(name, _whole(name, getattr(self, name)))
+        if not isinstance(self.softmax, bool):
+            raise ValueError(f"softmax={self.softmax!r} must be True or False")
+        if self.softmax and self.classes == 1:
+            raise ValueError(
+                "softmax=True needs at least 2 classes, background among them: the softmax of a "
+                "single plane is 1 everywhere"
+            )
         for name in ("mean", "std", "class_names"):
             self._keep(name, _tuple(getattr(self, name)))
         for name in ("threshold", "max_value"):

@@ -38,7 +38,8 @@ def smp_network(recipe: Recipe) -> nn.Module:
     if options.get("activation") is not None:
         raise ValueError(
             f"activation={options['activation']!r}: networks answer logits here, and what predicts "
-            "or computes a loss takes their sigmoid; leave it out"
+            "or computes a loss takes their sigmoid; leave it out, and of a softmax say "
+            "Recipe(softmax=True)"
         )
     aspp, deep = options.pop("aspp", False), options.pop("deep_supervision", False)
     # smp takes False for a request to download.
