@@ -5,6 +5,7 @@ more than reading it; but a process may have only so many files open: 1,024 on m
 a Mac.
 """
 
+import atexit
 import errno
 import os
 from collections.abc import Callable, Hashable
@@ -56,5 +57,13 @@ def used(held: dict[Any, Any], key: Hashable) -> None:
     _owners.pop(this, None)
     _owners[this] = held
     if len(_owners) > MOST:
-        for oldest in list(_owners)[:-MOST]:  # a list at once: other threads come and go
-            _owners.pop(oldest, {}).pop(oldest[1], None)
+        _let_go(list(_owners)[:-MOST])  # a list at once: other threads come and go
+
+
+def _let_go(files: list[tuple[int, Hashable]]) -> None:
+    for each in files:
+        _owners.pop(each, {}).pop(each[1], None)
+
+
+# As long as Python is whole: rasterio since 1.5.1 closes nothing later without complaints.
+atexit.register(lambda: _let_go(list(_owners)))

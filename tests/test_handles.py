@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -42,6 +44,24 @@ def test_a_forked_child_counts_its_own(three):
         handles.used(dict.fromkeys("x", "file"), "x")
         os._exit(0 if list(held) == ["a", "b", "c"] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+ENDING = """
+import sys
+from kagglekit import handles
+
+class File:
+    def __del__(self):
+        print("late" if sys.is_finalizing() else "in time")
+
+held = {"a": File()}
+handles.used(held, "a")
+"""
+
+
+def test_at_the_end_of_the_process_files_are_closed_while_python_is_whole():
+    ended = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True)
+    assert (ended.stdout, ended.stderr) == ("in time\n", "")
 
 
 def open_files(folder):
