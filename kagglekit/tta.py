@@ -37,10 +37,15 @@ _FLIPS = ((), (3,), (2,), (2, 3))
 
 VIEWS: dict[str, tuple[View, ...]] = {
     "none": (View(),),
+    "hflip": (View(), View(flip=(3,))),
     "flips": tuple(View(flip=flip) for flip in _FLIPS),
     "d4": tuple(View(transpose, flip) for transpose in (False, True) for flip in _FLIPS),
 }
-"""The named sets: "none" (1 view), "flips" (4), "d4" (all 8 symmetries of the square)."""
+"""The named sets.
+
+"none" is 1 view; "hflip" 2, for what is never upside down; "flips" 4, also upside down; "d4" all 8
+symmetries of the square.
+"""
 
 
 def views(name: str) -> tuple[View, ...]:

@@ -193,7 +193,7 @@ def test_equals_the_plain_whole_array_way_to_the_pixel(slide_of, shape, scale):
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.integers(1, 200), st.integers(1, 200), st.sampled_from(["none", "flips", "d4"]),
+    st.integers(1, 200), st.integers(1, 200), st.sampled_from(["none", "hflip", "flips", "d4"]),
     st.sampled_from([0, 16, 32]), st.sampled_from([1, 3]),
 )  # fmt: skip
 def test_an_identity_network_returns_the_image_itself(
@@ -605,7 +605,11 @@ def refusals():
             "a model is in training mode; call model.eval() first",
         ),
         "channels": (grey, {}, "0.tiff has 3 channels; the model takes 1"),
-        "tta": (small_unet(), {"tta": "d5"}, "tta='d5' must be one of 'none', 'flips', 'd4'"),
+        "tta": (
+            small_unet(),
+            {"tta": "d5"},
+            "tta='d5' must be one of 'none', 'hflip', 'flips', 'd4'",
+        ),
         "window": (
             small_unet(),
             {"window": 30},

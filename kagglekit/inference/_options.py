@@ -20,7 +20,8 @@ class Options(TypedDict, total=False):
             the window. Where its quarter covers the network's receptive field, tiled equals
             untiled.
         blend: "trapezoid", "hann", "gaussian", "constant" or "crop", as in `tiling.Axis.weights`.
-        tta: "none", "flips" (4 views) or "d4" (8 views), averaged.
+        tta: "none", "hflip" (2 views), "flips" (4 views, also upside down) or "d4" (8 views, also
+            turned by 90 degrees), averaged.
         weights: how much each model counts; by default all alike.
         mean: average "prob" (default) or "logit" over models and views, or take the "geometric"
             mean of probabilities.
