@@ -176,7 +176,7 @@ def test_what_was_appended_and_not_counted_is_ignored(slide, tmp_path):
     stopped(slide, folder, batch_size=1)
     with (folder / "prediction-changes-0").open("ab") as file:
         file.write(b"half of a pos")
-    (folder / "prediction-state.npz.new").write_bytes(b"half of a state")
+    (folder / ".prediction-state.npz.part").write_bytes(b"half of a state")
     resumed = model()
     options = {"batch_size": 1, "progress": False, "checkpoint": folder}
     assert predict_mask(resumed, slide, **options) == expected
@@ -272,6 +272,17 @@ class Named(torch.nn.Module):
         return f"<function cut at 0x{self.place:x}>"
 
 
+class Shifted(torch.nn.Module):
+    """Holds a number that no checkpoint has."""
+
+    def __init__(self, shift):
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(shift), persistent=False)
+
+    def forward(self, x):
+        return x + self.shift
+
+
 def test_networks_that_differ_in_more_than_weights_are_others(slide):
     def key(*layers):
         net = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 1), *layers)
@@ -283,6 +294,7 @@ def test_networks_that_differ_in_more_than_weights_are_others(slide):
     assert key(torch.nn.LeakyReLU(0.1)) != key(torch.nn.LeakyReLU(0.2))
     assert key(torch.nn.LeakyReLU(0.1)) == key(torch.nn.LeakyReLU(0.1))
     assert key(Named(0x7F10)) == key(Named(0x7F20))
+    assert key(Shifted(1.0)) != key(Shifted(2.0))
 
 
 def two_scales(at=None):

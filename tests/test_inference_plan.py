@@ -249,7 +249,7 @@ import sys
 from pathlib import Path
 import torch
 from kagglekit.inference import predict_masks
-from kagglekit.inference._memory import _fields, peak_bytes
+from kagglekit.memory import _fields, peak_bytes
 from kagglekit.models import Model, Recipe
 from kagglekit.slides import open_slide
 from tests.test_inference_plan import plan_of

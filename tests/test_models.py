@@ -69,6 +69,13 @@ def test_pixels_are_normalised_by_the_recipe():
     assert seen == pytest.approx([(1 - 0.1) / 0.5, -0.2, (0.2 - 0.3) / 2])
 
 
+def test_others_may_read_a_checkpoint_as_any_new_file(tmp_path):
+    (tmp_path / "plain").touch()
+    save(build(TINY), tmp_path / "a.safetensors")
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
 def test_pixels_are_left_as_they_are_however_they_lie_in_memory(dtype):
     recipe = Recipe(in_channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), max_value=255)

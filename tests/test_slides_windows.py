@@ -232,3 +232,13 @@ def test_numbers_that_cannot_be_averaged(tmp_path):
         "int64 cannot be averaged; read at scale=1, or save it as one of "
         "uint8, uint16, int16, float32, float64"
     )
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint32, np.int64])
+def test_places_may_be_numpy_s_numbers(tmp_path, kind):
+    pixels = np.arange(230 * 251 * 3, dtype=np.uint8).reshape(230, 251, 3)
+    np.save(tmp_path / "a.npy", pixels)
+    with open_slide(tmp_path / "a.npy") as slide:
+        found = slide.read(kind(2), kind(230), kind(0), kind(251), kind(2), "reflect")
+        assert np.array_equal(found, slide.read(2, 230, 0, 251, 2, "reflect"))
+        assert np.array_equal(slide.read(kind(9), kind(30), kind(7), kind(90)), pixels[9:30, 7:90])

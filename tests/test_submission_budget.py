@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kagglekit.submission import Budget
-from kagglekit.submission.budget import take_peak
 
 HOUR = 3600.0
 
@@ -90,6 +89,9 @@ def test_images_that_cannot_be_read_say_nothing() -> None:
     machine.pixels = {"a": 0, "b": 0, "c": 0, "e": 1000, "f": 1000}
     assert machine.run(machine.budget(1, ["d"])) == "ddddd"
     assert machine.said[0].startswith("1 image done, 1 to go: with d they take ")
+    machine = Machine({"d": 1.0, "f": 0.1}, warm_up=200.0)
+    machine.pixels = {"bad": 0} | {str(number): 10 for number in range(40)}
+    assert machine.run(machine.budget(1, ["d", "f"])) == "d" * 41
 
 
 def test_smaller_images_still_fit_where_a_large_one_does_not() -> None:
@@ -175,15 +177,3 @@ def test_what_is_refused() -> None:
         Budget(0, ["d"])
     with pytest.raises(ValueError, match=r"^hours=9 and ram_gb=-1: expected numbers above 0$"):
         Budget(9, ["d"], ram_gb=-1)
-
-
-def test_peak_of_memory_since_the_last_call(tmp_path: Path) -> None:
-    (tmp_path / "status").write_text("Name:\tpython\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n")
-    (tmp_path / "clear_refs").touch()
-    assert take_peak(tmp_path) == 2 << 20
-    assert (tmp_path / "clear_refs").read_text() == "5"
-    (tmp_path / "clear_refs").unlink()
-    (tmp_path / "clear_refs").mkdir()  # may not be written
-    assert take_peak(tmp_path) == 1 << 20
-    assert take_peak(tmp_path / "elsewhere") is None
-    assert take_peak() > 1 << 20

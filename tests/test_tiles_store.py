@@ -206,3 +206,14 @@ def test_killed_and_run_again_the_command_leaves_what_one_run_leaves(tmp_path, c
     read = cv2.imread(str(pngs[-1]).replace("_mask0", ""), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(read[:, :, ::-1], pixels)
     assert np.array_equal(cv2.imread(str(pngs[-1]), cv2.IMREAD_UNCHANGED), masks[0] * 255)
+
+
+def test_a_full_disk_leaves_no_half_picture(images, tmp_path, monkeypatch):
+    def no_more(*_, **__):
+        raise OSError("No space left on device")
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(tiles._bits.np, "packbits", no_more)
+    with pytest.raises(OSError, match="No space left"):
+        tiles.store(images, blob, out, progress=False)
+    assert [path.name for path in out.glob(".*")] == []

@@ -4,15 +4,15 @@ A general reader turns the id `00123` into 123 and an empty mask into NaN, and t
 stops at a cell of 131,072 characters, which one mask of a whole slide exceeds.
 """
 
+import codecs
 import csv
-import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from io import StringIO
 from itertools import chain
 from pathlib import Path
 
 from kagglekit.errors import DataError
+from kagglekit.replacing import replacing
 
 
 def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -95,23 +95,14 @@ def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[str |
     """Write a CSV file that appears whole or not at all, whatever happens meanwhile.
 
     Args:
-        path: the file; it is replaced. `.<name>.tmp` beside it is used on the way.
+        path: the file; it is replaced, as `replacing` does it.
         header: names of the columns.
         rows: the cells.
     """
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(header)
-            table.writerows(rows)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:  # half a file would take up the disk that may just have filled
-        with suppress(OSError):
-            beside.unlink()
-        raise
+    with replacing(path) as file:
+        table = csv.writer(codecs.getwriter("utf-8")(file), lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
 
 
 def header(path: Path) -> list[str]:

@@ -17,10 +17,10 @@ from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from kagglekit.fingerprint import fingerprint
 from kagglekit.inference._job import Job
+from kagglekit.replacing import replacing
 
 _STATE, _CHANGES = "prediction-state.npz", "prediction-changes-"
 
@@ -122,14 +122,10 @@ class Checkpoint:
             "sums": np.array(self._sums, np.uint32),
             "dtype": np.empty(0, kinds[0]),
         }
-        beside = self.folder / f"{_STATE}.new"
-        with beside.open("wb") as file:
+        with replacing(self.folder / _STATE) as file:
             names, key = np.array(sorted(notes)), np.array(self.key)
             # Before NumPy 2.2 `allow_pickle=False` would be one more array.
             np.savez(file, names=names, key=key, **notes)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.folder / _STATE)
 
     def _say(self, what: str) -> None:
         warnings.warn(f"{self.folder} is {what}: starting anew", stacklevel=3)
@@ -160,10 +156,7 @@ def key_of(job: Job, extra: Sequence[object]) -> str:
             digest.update(model.recipe.to_json().encode())
             # Its layers; where in memory one of them holds a function is different each time.
             digest.update(re.sub(r" at 0x[0-9a-f]+", "", repr(model.net)).encode())
-            for name, tensor in sorted(model.net.state_dict().items()):
-                digest.update(name.encode())
-                raw = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
-                digest.update(raw.numpy().tobytes())
+            digest.update(model.digest().encode())
     told = [
         job.slide.path.name, fingerprint(job.slide.path), job.slide.shape,
         [(m.weights, m.scale, m.grid) for m in job.members], job.axis, job.decision, job.views,

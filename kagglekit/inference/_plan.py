@@ -14,9 +14,9 @@ from kagglekit.inference._answers import cores_for, waiting
 from kagglekit.inference._batches import ON_GPU, stored_as
 from kagglekit.inference._feed import AHEAD, chunk_edges
 from kagglekit.inference._job import Job, ranks_here
-from kagglekit.inference._memory import available_bytes
 from kagglekit.inference._network import Network
 from kagglekit.inference._track import values_at_once
+from kagglekit.memory import available_bytes
 
 WORTH_TELLING = 32  # windows: below that a prediction is over before its plan is read
 

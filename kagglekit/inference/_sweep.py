@@ -18,15 +18,15 @@ from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
 from kagglekit.inference._combine import Combine, Stretch, needed_rows
 from kagglekit.inference._feed import Demand, Feed
 from kagglekit.inference._job import Job, Member
-from kagglekit.inference._memory import (
-    give_back_freed_memory,
-    keep_freed_memory,
-    peak_bytes,
-)
 from kagglekit.inference._network import Network, channels_last
 from kagglekit.inference._plan import WORTH_TELLING, make_plan
 from kagglekit.inference._track import Track
 from kagglekit.locks import held
+from kagglekit.memory import (
+    give_back_freed_memory,
+    keep_freed_memory,
+    peak_bytes,
+)
 
 
 class Sink(Protocol):
@@ -66,7 +66,8 @@ class Stats:
         network_seconds: in the models, added up over the cores; on a GPU, until work was queued.
         wait_seconds: until pixels that a window needed were there; on a CPU, what other windows and
             blocks need is computed meanwhile.
-        peak_bytes: most memory that the process has held so far; None if the system does not tell.
+        peak_bytes: most memory that the process has held so far, or since a `submission.Budget`
+            with `ram_gb` looked at it last; None if the system does not tell.
     """
 
     tiles: int = 0

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import tempfile
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -48,15 +47,18 @@ def save(model: Model, path: str | os.PathLike[str], **changes: Any) -> None:
     weights = {key: value.detach().cpu().contiguous() for key, value in once.items()}
     metadata = {_RECIPE: text, _SEAL: _seal(text, weights)}
     # A kill while writing must leave the last good checkpoint: write beside, then rename.
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(descriptor)
+    # Under a name of this process: ranks may save under one name at once.
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        beside.touch()
+        mode = beside.stat().st_mode
         save_file(weights, beside, metadata=metadata)
-        with Path(beside).open("rb") as file:
+        beside.chmod(mode)  # safetensors makes files that nobody but their owner may read
+        with beside.open("rb") as file:
             os.fsync(file.fileno())
-        Path(beside).replace(path)
+        beside.replace(path)
     finally:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str], make: Make | None = None) -> Model:

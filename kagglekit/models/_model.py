@@ -8,6 +8,7 @@ from torch import nn
 from kagglekit.models._outputs import Outputs, unified
 from kagglekit.models._recipe import Recipe
 from kagglekit.models._softmax import one_against_rest
+from kagglekit.models._state import digest
 
 _SOFTMAX = nn.Softmax | nn.Softmax2d | nn.LogSoftmax
 
@@ -47,6 +48,10 @@ class Model(nn.Module):
     def device(self) -> torch.device:
         """Where the model is."""
         return self.offset.device
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the network's numbers, also of buffers that are not saved."""
+        return digest(dict(self.net.named_buffers()) | self.net.state_dict())
 
     def forward(self, images: torch.Tensor, auxiliary: bool = False) -> torch.Tensor | Outputs:
         """Predict.

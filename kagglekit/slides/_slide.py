@@ -1,6 +1,7 @@
 """A `Slide`: an image of any size, read by windows."""
 
 import itertools
+import operator
 import os
 import threading
 import weakref
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from kagglekit import handles
 from kagglekit.errors import SlideError
+from kagglekit.memory import available_bytes
 from kagglekit.scaling import shrink
 from kagglekit.slides._gdal import FAILURES, cache_limit, cause, damage, listening, remedy
 from kagglekit.slides._source import Array, Reader, Source, state_of
@@ -82,7 +84,10 @@ class Slide:
                 scale's grid; or the dtype is one that cannot be averaged.
             SlideError: the stored data cannot be decoded there.
         """
+        # NumPy's unsigned numbers would wrap around below 0, and its small ones above 255.
+        y0, y1, x0, x1 = (operator.index(side) for side in (y0, y1, x0, x1))
         self._check(y0, y1, x0, x1, scale, pad)
+        scale = operator.index(scale)
         pixel_bytes = self.channels * self.dtype.itemsize
         cut = pieces((y0, x0), (y1, x1), self.block, scale, pixel_bytes)
         if len(cut) == 1:
@@ -106,7 +111,7 @@ class Slide:
             The thumbnail, (h, w, channels) of the stored dtype, and its scale.
 
         Raises:
-            ValueError: `max_side` is less than 1.
+            ValueError: `max_side` is less than 1, or the dtype is one that cannot be averaged.
             SlideError: the stored data cannot be decoded.
         """
         if max_side < 1:
@@ -158,7 +163,7 @@ class Slide:
             )
 
     def _check_memory(self, y0: int, y1: int, x0: int, x1: int, size: int) -> None:
-        free = _free_memory() if size > _LARGE else None
+        free = available_bytes() if size > _LARGE else None
         if free is not None and size > free:
             raise SlideError(
                 f"{self.path}: rows {y0}-{y1}, columns {x0}-{x1} need {size / 2**30:.1f} GiB and "
@@ -247,15 +252,3 @@ class Slide:
 
 
 _AVERAGED = ("uint8", "uint16", "int16", "float32", "float64")
-
-
-def _free_memory() -> int | None:
-    """Bytes that the machine has left, where it says so."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None

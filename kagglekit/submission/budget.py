@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from kagglekit.memory import take_peak
 
 Plan = TypeVar("Plan")
 
@@ -77,7 +78,9 @@ class Budget(Generic[Plan]):
         self._seconds = 3600 * hours
         self._plans = list(plans)
         self._bytes = None if ram_gb is None else 1e9 * ram_gb
-        self._say, self._clock, self._memory = say, clock, memory or take_peak
+        self._say, self._clock = say, clock
+        # Only where it is needed: whoever else asks for the process's peak would get another one.
+        self._memory = memory or (take_peak if ram_gb else lambda: None)
         self._began = clock()
         self._base = self._memory() or 0
         self._place = 0
@@ -128,9 +131,10 @@ class Budget(Generic[Plan]):
 
     def _note(self, size: int, seconds: float) -> None:
         spent = self._spent[self._place]
-        spent.images += size > 0  # one that cannot be read says nothing about others
-        spent.pixels += size
-        spent.seconds += seconds
+        if size:  # one that cannot be read says nothing about others
+            spent.images += 1
+            spent.pixels += size
+            spent.seconds += seconds
         spent.largest = max(spent.largest, size)
         spent.peak = max(spent.peak, self._memory() or 0)
 
@@ -187,28 +191,6 @@ class Budget(Generic[Plan]):
             f"{_count(images)} took {_hours(seconds)}; {self._seconds / 3600:g} h are enough for "
             f"{enough:,} like these"
         )
-
-
-def take_peak(proc: Path = Path("/proc/self")) -> int | None:
-    """Return the most bytes this process has held since the last call, and start anew.
-
-    Where the system does not let it start anew, what it holds now; None where it does not tell.
-    """
-    with suppress(OSError):
-        found = _field(proc, "VmHWM")
-        with suppress(OSError):
-            (proc / "clear_refs").write_text("5")
-            return found
-        return _field(proc, "VmRSS")
-    return None
-
-
-def _field(proc: Path, name: str) -> int | None:
-    for line in (proc / "status").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key == name:
-            return int(value.split()[0]) << 10
-    return None
 
 
 def _hours(seconds: float) -> str:

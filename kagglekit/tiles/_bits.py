@@ -1,6 +1,5 @@
 """Masks in a file, eight pixels to a byte: to read a window of one costs next to nothing."""
 
-import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kagglekit import handles
+from kagglekit.replacing import replacing
 from kagglekit.rle import RLE
 
 _STRIP_PIXELS = 16 << 20  # of a mask that are decoded at a time
@@ -46,18 +46,14 @@ class Bits:
 def write_bits(masks: Sequence[RLE], shape: tuple[int, int], path: Path) -> None:
     """Write masks of a shape to a file, which appears whole or not at all."""
     height, width = shape
-    part = path.with_name(f".{path.name}.part")
     row = -(-width // 8)
     header: dict[str, Any] = {
         "descr": "|u1", "fortran_order": False, "shape": (len(masks), height, row),
     }  # fmt: skip
     rows = max(1, _STRIP_PIXELS // width)
-    with part.open("wb") as file:
+    with replacing(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
         for mask in masks:
             for y0 in range(0, height, rows):
                 strip = mask.window(y0, min(y0 + rows, height), 0, width)
                 file.write(np.packbits(strip, axis=1).data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

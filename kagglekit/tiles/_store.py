@@ -9,7 +9,6 @@ next run goes on after them.
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +20,7 @@ import kagglekit
 from kagglekit.bars import tqdm
 from kagglekit.errors import DataError
 from kagglekit.fingerprint import fingerprint
+from kagglekit.replacing import replacing
 from kagglekit.rle import RLE
 from kagglekit.slides import Slide, open_slide
 from kagglekit.tiles._bits import Bits, write_bits
@@ -75,7 +75,8 @@ def store(
                 # Else a kill between the files could leave the new pixels with the old masks.
                 (out / f"{name}.json").unlink(missing_ok=True)
                 kept = source | _write(picture, out / f"{name}.npy")
-                _put(out / f"{name}.json", json.dumps(kept).encode())
+                with replacing(out / f"{name}.json") as file:
+                    file.write(json.dumps(kept).encode())
         own = kept["moments"]
         moments.merge(Moments(own["count"], tuple(own["mean"]), tuple(own["squares"])))
     return moments
@@ -121,7 +122,6 @@ def open_store(out: Path | str, names: Iterable[str]) -> list[Picture]:
 def _write(picture: Picture, path: Path) -> dict[str, Any]:
     """Write the pixels, a strip of rows at a time; return what is to be known of them."""
     slide, moments = picture.slide, Moments()
-    part = path.with_name(f".{path.name}.part")
     header = {
         "descr": np.lib.format.dtype_to_descr(slide.dtype),
         "fortran_order": False,
@@ -129,15 +129,12 @@ def _write(picture: Picture, path: Path) -> dict[str, Any]:
     }
     height, width = slide.shape
     rows = _strip(slide, picture.scale)
-    with part.open("wb") as file:
+    with replacing(path) as file:
         np.lib.format.write_array_header_1_0(file, header)
         for y0 in range(0, height, rows):
             strip = slide.read(y0, min(y0 + rows, height), 0, width, picture.scale)
             moments.add(strip)
             file.write(np.ascontiguousarray(strip).data)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
     masks = [shrink_mask(mask, picture.scale) for mask in picture.masks]
     write_bits(masks, picture.shape, path.with_suffix(".masks.npy"))
     texts = [mask.reorder("F").to_text() for mask in masks]
@@ -169,12 +166,3 @@ def _load(out: Path, name: str) -> dict[str, Any] | None:
     except (OSError, ValueError, EOFError):
         return None
     return kept if isinstance(kept, dict) and kept.keys() >= {"masks", "moments", "scale"} else None
-
-
-def _put(path: Path, content: bytes) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -18,11 +18,11 @@ from kagglekit.errors import CheckpointError
 from kagglekit.inference import agree
 from kagglekit.locks import held
 from kagglekit.models import Model
+from kagglekit.replacing import replacing
 from kagglekit.tiles import TileDataset, TileSampler, collate
 from kagglekit.train._clock import Clock
 from kagglekit.train._log import write_log
 from kagglekit.train._picture import draw_batch
-from kagglekit.train._replace import replacing
 from kagglekit.train._run import Batch, Run
 from kagglekit.train._settings import Settings
 from kagglekit.train._shaping import shaping_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kagglekit import plots
-from kagglekit.train._replace import replacing
+from kagglekit.replacing import replacing
 
 _DRAWN = ("loss", "dice", "score", "valid_dice", "lr")
 

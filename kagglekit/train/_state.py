@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kagglekit.errors import CheckpointError
-from kagglekit.train._replace import replacing
+from kagglekit.replacing import replacing
 
 State = dict[str, Any]
 

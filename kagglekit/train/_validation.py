@@ -71,7 +71,8 @@ class Validation:
         Raises:
             ValueError: it has another number of planes than there are classes, and no `finish`.
         """
-        planes = len(self.options.get("planes", range(model.recipe.classes)))
+        chosen = self.options.get("planes")
+        planes = model.recipe.classes if chosen is None else len(chosen)
         if self._classes and self.finish is None and planes != self._classes:
             raise ValueError(
                 f"{planes} planes are predicted, `{self.comp.slug}` has {self._classes} classes: "

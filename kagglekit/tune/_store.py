@@ -20,7 +20,7 @@ from kagglekit.errors import DataError
 from kagglekit.fingerprint import fingerprint
 from kagglekit.inference import Options, agree, collect, predict_prob, share
 from kagglekit.models import Model, check_distinct
-from kagglekit.models._state import digest
+from kagglekit.replacing import replacing
 from kagglekit.slides import open_slide
 
 _LONG = 1 << 26  # image pixels: a prediction of more is noted strip by strip
@@ -190,9 +190,8 @@ def _predict(
         predict_prob(models, slide, f"{stem}.npy", dtype=dtype, **(options | own))
         scale = min(model.recipe.scale for model in _several(models))
         known = {"key": key, "scale": scale, "shape": slide.shape}
-    beside = stem.with_name(f".{stem.name}.json.part")
-    beside.write_text(json.dumps(known), "utf-8")
-    beside.replace(f"{stem}.json")
+    with replacing(Path(f"{stem}.json")) as file:
+        file.write(json.dumps(known).encode())
 
 
 def _several(models: Models) -> list[Model]:
@@ -204,7 +203,7 @@ def _print(models: Models) -> list[object]:
     return [
         (
             sorted((k, repr(v)) for k, v in asdict(model.recipe).items() if k not in _DECIDING),
-            digest(model.net.state_dict()),
+            model.digest(),
         )
         for model in _several(models)
     ]

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,28 @@ def available_bytes(
 
 
 def peak_bytes(proc: Path = Path("/proc")) -> int | None:
-    """Return the most bytes of memory this process has held so far; None if it is not told."""
+    """Return the most bytes this process has held, since the last `take_peak` if there was one.
+
+    None where the system does not tell.
+    """
     try:
         return _fields(proc / "self" / "status")["VmHWM"] << 10
     except (OSError, KeyError):
         return None
+
+
+def take_peak(proc: Path = Path("/proc")) -> int | None:
+    """Return the most bytes this process has held since the last call, and start anew.
+
+    Where the system does not let it start anew, what it holds now; None where it does not tell.
+    """
+    found = peak_bytes(proc)
+    with suppress(OSError):
+        (proc / "self" / "clear_refs").write_text("5")
+        return found
+    with suppress(OSError, KeyError):
+        return _fields(proc / "self" / "status")["VmRSS"] << 10
+    return None
 
 
 def keep_freed_memory() -> None:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from kagglekit.train._replace import replacing
+from kagglekit.replacing import replacing
 
 
 def test_what_is_not_whole_takes_nothings_place(tmp_path: Path) -> None:

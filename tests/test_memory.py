@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kagglekit.inference._memory import (
+from kagglekit.memory import (
     available_bytes,
     give_back_freed_memory,
     peak_bytes,
+    take_peak,
 )
 
 MEMINFO = """MemTotal:       16384000 kB
@@ -100,7 +101,7 @@ def test_peak(tmp_path):
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="not Linux")
 def test_this_machine():
     code = (
-        "from kagglekit.inference._memory import *;"
+        "from kagglekit.memory import *;"
         "before = peak_bytes(); held = bytearray(b'x') * (300 << 20);"
         "print(before, peak_bytes(), available_bytes())"
     )
@@ -113,7 +114,7 @@ def test_this_machine():
 _FAULTS = """
 import resource
 import numpy as np
-from kagglekit.inference._memory import keep_freed_memory
+from kagglekit.memory import keep_freed_memory
 
 keep_freed_memory()
 
@@ -138,7 +139,7 @@ def test_memory_that_was_freed_is_not_fetched_anew():
 _GIVEN_BACK = """
 import numpy as np
 from pathlib import Path
-from kagglekit.inference._memory import give_back_freed_memory, keep_freed_memory
+from kagglekit.memory import give_back_freed_memory, keep_freed_memory
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
@@ -164,3 +165,18 @@ def test_where_nothing_is_kept_nothing_has_to_be_given_back(monkeypatch, platfor
     monkeypatch.setattr("sys.platform", platform)
     monkeypatch.setattr("ctypes.CDLL", lambda name: object())  # as musl: without malloc_trim
     give_back_freed_memory()
+
+
+def test_peak_of_memory_since_the_last_call(tmp_path: Path) -> None:
+    (tmp_path / "self").mkdir()
+    (tmp_path / "self" / "status").write_text(
+        "Name:\tpython\nVmHWM:\t  2048 kB\nVmRSS:\t  1024 kB\n"
+    )
+    (tmp_path / "self" / "clear_refs").touch()
+    assert take_peak(tmp_path) == 2 << 20
+    assert (tmp_path / "self" / "clear_refs").read_text() == "5"
+    (tmp_path / "self" / "clear_refs").unlink()
+    (tmp_path / "self" / "clear_refs").mkdir()  # may not be written
+    assert take_peak(tmp_path) == 1 << 20
+    assert take_peak(tmp_path / "elsewhere") is None
+    assert take_peak() > 1 << 20

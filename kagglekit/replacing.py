@@ -13,6 +13,19 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     What a kill leaves beside is written over by the next call; what an error leaves is removed, for
     it may be that the disk is full.
+
+    Args:
+        path: the file, which is there or not. `.<name>.part` beside it is used on the way.
+
+    Yields:
+        The file beside, in binary form.
+
+    Raises:
+        OSError: it cannot be written.
+
+    Example:
+        >>> with replacing(Path("notes.json")) as file:  # doctest: +SKIP
+        ...     file.write(b"{}")
     """
     beside = path.with_name(f".{path.name}.part")
     try:
