@@ -62,7 +62,7 @@ OTHERS = [
 def test_every_kind_of_competition_can_be_split(comp: competitions.Profile, tmp_path: Path) -> None:
     fake.make(comp, tmp_path / "real", train=24, test=1, size=(40, 52))
     real = comp.find_data(tmp_path / "real")
-    tests = stage.from_data(comp, real, tmp_path / "made")
+    tests = stage.from_data(real, tmp_path / "made")
     for test in tests:
         data = comp.find_data(test.tree)
         assert data.test_images().keys() == test.truth.keys()
@@ -88,7 +88,7 @@ def test_real_images_are_split_and_no_label_of_the_test_is_left(
 ) -> None:
     data: Data = request.getfixturevalue(name)
     before = files(data.root)
-    tests = stage.from_data(data.profile, data, tmp_path)
+    tests = stage.from_data(data, tmp_path)
     assert [test.name for test in tests] == ["visible", "hidden"]
     train = [set(Data(test.tree, data.profile).train_images()) for test in tests]
     visible, hidden = (set(test.truth) for test in tests)
@@ -125,7 +125,7 @@ def test_real_images_are_split_and_no_label_of_the_test_is_left(
 
 
 def test_slides_of_one_patient_stay_together(kidney: Data, tmp_path: Path) -> None:
-    tests = stage.from_data(KIDNEY, kidney, tmp_path)
+    tests = stage.from_data(kidney, tmp_path)
     patient = kidney.groups()
     held = {patient[image] for test in tests for image in test.truth}
     trained = {patient[image] for image in Data(tests[0].tree, KIDNEY).train_images()}
@@ -142,7 +142,7 @@ def test_without_the_table_of_patients_slides_are_held_out_one_by_one(
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         if name != KIDNEY.groups.path:
             (root / name).hardlink_to(kidney.root / name)
-    tests = stage.from_data(KIDNEY, KIDNEY.find_data(root), tmp_path / "out")
+    tests = stage.from_data(KIDNEY.find_data(root), tmp_path / "out")
     every_fifth = list(kidney.train_images())[::5]
     assert sorted(image for test in tests for image in test.truth) == every_fifth
 
@@ -154,7 +154,7 @@ def test_a_packed_download_beside_the_images_would_give_the_labels_away(
     packed.write_bytes(b"all the masks")
     notes.write_text("foreground,background\n")
     try:
-        tests = stage.from_data(BOWL, bowl, tmp_path)
+        tests = stage.from_data(bowl, tmp_path)
     finally:
         packed.unlink()
         notes.unlink()
@@ -166,7 +166,7 @@ def test_a_packed_download_beside_the_images_would_give_the_labels_away(
 def test_files_are_copied_where_they_cannot_be_linked(
     bowl: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    linked = stage.from_data(BOWL, bowl, tmp_path / "linked")
+    linked = stage.from_data(bowl, tmp_path / "linked")
     image = next(iter(bowl.train_images().values()))
     assert image.stat().st_nlink > 1
 
@@ -174,7 +174,7 @@ def test_files_are_copied_where_they_cannot_be_linked(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(stage.os, "link", refuse)
-    copied = stage.from_data(BOWL, bowl, tmp_path / "copied")
+    copied = stage.from_data(bowl, tmp_path / "copied")
     for one, other in zip(linked, copied, strict=True):
         assert files(one.tree) == files(other.tree)
     assert next(copied[0].tree.rglob("stage1_test/*/images/*.png")).stat().st_nlink == 1
@@ -184,7 +184,7 @@ def test_files_are_copied_where_they_cannot_be_linked(
 def test_too_few_images_are_refused(count: int, tmp_path: Path) -> None:
     fake.make(BOWL, tmp_path / "data", train=count, test=1, size=SIZE)
     with pytest.raises(DataError) as caught:
-        stage.from_data(BOWL, BOWL.find_data(tmp_path / "data"), tmp_path / "out")
+        stage.from_data(BOWL.find_data(tmp_path / "data"), tmp_path / "out")
     assert str(caught.value) == (
         f"{count} labelled images are too few to rehearse on\n"
         "hint: one image in 5, or group of images that belong together, plays the test, and a "
@@ -194,7 +194,7 @@ def test_too_few_images_are_refused(count: int, tmp_path: Path) -> None:
 
 def test_six_images_are_enough(tmp_path: Path) -> None:
     fake.make(BOWL, tmp_path / "data", train=6, test=1, size=SIZE)
-    tests = stage.from_data(BOWL, BOWL.find_data(tmp_path / "data"), tmp_path / "out")
+    tests = stage.from_data(BOWL.find_data(tmp_path / "data"), tmp_path / "out")
     assert [len(test.truth) for test in tests] == [1, 1]
 
 
@@ -224,7 +224,7 @@ def test_the_real_bowl(shared_data: Path, tmp_path: Path) -> None:
                 break
             tar.extract(member, tmp_path / "data", filter="data")
     data = BOWL.find_data(tmp_path / "data")
-    tests = stage.from_data(BOWL, data, tmp_path / "out")
+    tests = stage.from_data(data, tmp_path / "out")
     assert [len(test.truth) for test in tests] == [1, 2]
     for test in tests:
         tree = BOWL.find_data(test.tree)

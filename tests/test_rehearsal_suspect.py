@@ -2,13 +2,14 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kagglekit import competitions, slides
-from kagglekit.competitions import fake
+from kagglekit.competitions import fake, table
 from kagglekit.competitions.data import Data
 from kagglekit.rehearsal import fuzz, suspect, twins
 from kagglekit.rehearsal.forecast import forecast, seconds_for
@@ -16,6 +17,7 @@ from kagglekit.rehearsal.limits import Limits, Usage
 from kagglekit.rehearsal.terminal import shorten
 from kagglekit.rehearsal.trial import Trial
 from kagglekit.rle import RLE
+from kagglekit.thumbnails import thumbnail
 
 KIDNEY = competitions.load("hubmap-kidney-segmentation")
 BOWL = competitions.load("data-science-bowl-2018")
@@ -142,6 +144,24 @@ def test_odd_tests_are_odd(odd: Sequence[fuzz.Test]) -> None:
     assert len(odd[4].truth) == 13
     ids = [image for test in odd for image in test.truth]
     assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("slug", competitions.slugs())
+def test_every_competition_has_odd_tests(slug: str, tmp_path: Path) -> None:
+    comp = competitions.load(slug)
+    small = tuple(replace(odd, images=2, size=(40, 60)) for odd in fuzz.ODDITIES)
+    for test in fuzz.make(comp, tmp_path, len(small), small):
+        data = comp.find_data(test.tree)
+        images = data.test_images()
+        assert set(images) == set(test.truth)
+        for image, path in images.items():
+            shape = data.shape(path)
+            assert shape == (13, 9) or "tiny" not in test.name
+            assert {mask.shape for mask in test.truth[image]} <= {shape}
+        first = thumbnail(data, min(images.values()))[0]
+        assert np.ptp(first) == 0 or "empty" not in test.name
+        sample = table.read_table(test.tree / data.rules.sample)
+        assert len(sample[1]) == len(images) * max(1, len(data.rules.classes))
 
 
 def test_sixteen_bits_are_sixteen_bits(odd: Sequence[fuzz.Test]) -> None:

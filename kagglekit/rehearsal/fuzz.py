@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kagglekit import slides
-from kagglekit.competitions import fake, template
+from kagglekit.competitions import fake
+from kagglekit.competitions.data import Data
 from kagglekit.competitions.profile import Profile
+from kagglekit.competitions.sample import write_sample
 from kagglekit.rehearsal import twins
 from kagglekit.rehearsal.stage import Test
 from kagglekit.rle import RLE
@@ -49,7 +51,7 @@ class Oddity:
 
 
 def _blank(pixels: Pixels) -> Pixels:
-    """Return a picture of one colour, its brightest corner's; alpha stays full."""
+    """Return a picture of one colour, the highest of its values: alpha stays full."""
     return np.full_like(pixels, pixels.max())
 
 
@@ -89,8 +91,14 @@ def make(
         tree = folder / name.replace(", ", "-").replace(" ", "-")
         seed = _FIRST_SEED + number
         truth = fake.make(comp, tree, seed=seed, train=2, test=odd.images, size=odd.size)
-        for image in truth:
-            _rewrite(tree / template.fill(comp.tree.test_images, id=image), odd)
+        data = Data(tree, comp)
+        images = data.test_images()
+        for path in images.values():
+            for part in data.layers(path).values() if path.is_dir() else [path]:
+                _rewrite(part, odd)
+        if comp.submission.size_columns:
+            sizes = {image: data.shape(path) for image, path in images.items()}
+            write_sample(tree, comp.submission, sizes)
         truth = {image: _truth_of(masks, odd, comp) for image, masks in truth.items()}
         made.append(Test(name, tree, truth, twins.plant(comp, tree, truth), odd.flat))
     return tuple(made)
@@ -115,10 +123,13 @@ def _rewrite(path: Path, odd: Oddity) -> None:
     if path.suffix in (".tif", ".tiff"):
         with slides.open_slide(path) as slide:
             pixels = slide.read(0, slide.shape[0], 0, slide.shape[1])
-        tifffile.imwrite(path, odd.alter(pixels[:height, :width]), photometric="rgb")
+        altered = odd.alter(pixels[:height, :width])
+        grey = altered.shape[2] == 1
+        photometric = "minisblack" if grey else "rgb"
+        tifffile.imwrite(path, altered[..., 0] if grey else altered, photometric=photometric)
     elif path.suffix == ".npy":
         np.save(path, odd.alter(np.load(path)[:height, :width]))
-    elif path.is_file():
+    else:
         pixels = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
         altered = odd.alter(pixels[:height, :width])
         cv2.imwrite(str(path), altered if path.suffix == ".png" else altered.astype(np.uint8))

@@ -127,7 +127,7 @@ class _Steps:
                 data = plan.comp.find_data(plan.data)
                 # A hard link is only as safe as the mount that makes it read-only.
                 links = sandbox.isolation() == ""
-                tests = stage.from_data(plan.comp, data, trees, links=links)
+                tests = stage.from_data(data, trees, links=links)
                 source = "held-out labelled images"
             visible, hidden = (len(test.truth) for test in tests)
             odd = fuzz.make(plan.comp, trees, plan.fuzz)

@@ -70,12 +70,11 @@ def from_fake(comp: Profile, folder: Path, seed: int = 0) -> tuple[Test, Test]:
     return made[0], made[1]
 
 
-def from_data(comp: Profile, data: Data, folder: Path, *, links: bool = True) -> tuple[Test, Test]:
+def from_data(data: Data, folder: Path, *, links: bool = True) -> tuple[Test, Test]:
     """Let every fifth labelled image, or group of images, play the test.
 
     Args:
-        comp: the competition.
-        data: its real folder, with labelled train images.
+        data: a competition's real folder, with labelled train images.
         folder: where to write the two trees.
         links: hard-link files where the file system allows it. A link is the original itself, so
             say False where what is given to the notebook is not mounted read-only.
@@ -87,17 +86,17 @@ def from_data(comp: Profile, data: Data, folder: Path, *, links: bool = True) ->
         DataError: too few labelled images to hold some out, or the truth of one cannot be read.
     """
     units = _units(data)
-    held_units = units[::_HELD_OUT]
-    held = [image for unit in held_units for image in unit]
-    train = [image for unit in units if unit not in held_units for image in unit]
+    held = [image for unit in units[::_HELD_OUT] for image in unit]
+    train = [image for n, unit in enumerate(units) if n % _HELD_OUT for image in unit]
     if len(held) < 2 or not train:
         raise DataError(
             f"{len(held) + len(train)} labelled images are too few to rehearse on",
             hint=f"one image in {_HELD_OUT}, or group of images that belong together, plays the "
             "test, and a visible and a hidden test need one image each",
         )
-    visible_ids = held[:: min(_VISIBLE, len(held))]
-    hidden_ids = [image for image in held if image not in visible_ids]
+    step = min(_VISIBLE, len(held))
+    visible_ids = held[::step]
+    hidden_ids = [image for n, image in enumerate(held) if n % step]
     made: list[Test] = []
     for name, ids in (("visible", visible_ids), ("hidden", hidden_ids)):
         _write_tree(data, folder / name, train, ids, _link if links else _copy)
@@ -145,8 +144,8 @@ def _write_tree(
             place(file, target)
     write_sample(out, data.rules, {image: data.shape(images[image]) for image in test})
     if outlines and (data.root / outlines).is_file():
-        lines = (data.root / outlines).read_text("utf-8").splitlines(keepends=True)
-        known_lines = [line for line in lines if json.loads(line)["id"] in train]
+        lines, known = (data.root / outlines).read_text("utf-8").splitlines(keepends=True), {*train}
+        known_lines = [line for line in lines if json.loads(line)["id"] in known]
         (out / outlines).write_text("".join(known_lines), "utf-8")
     if (data.root / labels.path).is_file():
         header, rows = table.read_table(data.root / labels.path)

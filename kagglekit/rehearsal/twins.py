@@ -25,12 +25,13 @@ def plant(comp: Profile, tree: Path, truth: dict[str, list[RLE]]) -> tuple[str, 
         truth: of the test images, by id; the twin's is added.
 
     Returns:
-        The two ids; empty where a twin would say nothing or is not possible: in a volume, and
-        with fewer than two images.
+        The two ids; empty where a twin would say nothing or is not possible: in a volume, where an
+        image is a folder or its id has parts, and with fewer than two images.
     """
     ids = sorted(truth)
     twin = _next(ids[-1]) if ids else ""
-    if comp.metric.name in _VOLUMES or len(ids) < 2 or not twin or twin in truth:
+    single = comp.metric.name not in _VOLUMES and comp.tree.id == "{id}"
+    if not single or len(ids) < 2 or not twin or twin in truth:
         return ()
     first = ids[0]
     image = tree / template.fill(comp.tree.test_images, id=first)
