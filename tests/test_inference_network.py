@@ -404,3 +404,20 @@ def test_an_answer_of_another_shape_than_the_recipe_says_is_refused(answer):
         f"a network answered {answer} to images of (2, 3, 8, 8); "
         "by its recipe it should be (2, 3, 8, 8): (N, classes, H, W)"
     )
+
+
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+@pytest.mark.parametrize("mean", ["prob", "logit", "geometric"])
+def test_a_logit_that_is_no_number_shows(value, mean):
+    """An infinite one would be a probability of 0 or 1 like others."""
+
+    class Odd(nn.Module):
+        def forward(self, x):
+            logits = x[:, :1].clone()
+            logits[-1, 0, -1, -1] = value
+            return logits
+
+    odd = Model(Odd(), Recipe()).eval()
+    sound = Model(nn.Conv2d(3, 1, 1), Recipe()).eval()
+    assert network_of([odd, sound], tta="flips", mean=mean).prob(PIXELS).isnan().any()
+    assert network_of([sound], tta="flips", mean=mean).prob(PIXELS).isfinite().all()

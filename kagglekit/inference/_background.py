@@ -40,7 +40,7 @@ def is_background(pixels: npt.NDArray[Any], max_value: float) -> bool:
     size = (max(1, width // _CELL), max(1, height // _CELL))  # OpenCV wants (w, h)
     if pixels.dtype.name not in _RESIZED:
         pixels = pixels.astype(np.float64)
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(*size, -1)
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], -1)
     low, high = small.min((0, 1)) / max_value, small.max((0, 1)) / max_value
     flat = (high - low).max() <= _FLAT
     white = low.min() >= _WHITE and high.max() - low.min() <= _GREY

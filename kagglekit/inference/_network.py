@@ -111,6 +111,7 @@ class Network:
 
     def _mean(self, images: torch.Tensor) -> torch.Tensor:
         total: torch.Tensor | None = None
+        odd: list[torch.Tensor] = []
         # A single answer is its own mean, and would come back from its logarithm a digit off.
         alone = len(self.models) * len(self.views) == 1
         mean = "prob" if alone and self.mean == "geometric" else self.mean
@@ -119,6 +120,7 @@ class Network:
                 for view in self.views:
                     value = view.undo(call(self._laid(view.apply(images))).float())
                     self._check_shape(value, images)
+                    odd.append(value.sum())
                     if mean != "logit":
                         value = value.sigmoid() if mean == "prob" else F.logsigmoid(value)
                     if total is None:
@@ -127,7 +129,10 @@ class Network:
                         total = total.add_(value, alpha=share)
             if total is None:
                 raise ValueError("no model given; expected at least one")
-            return {"prob": lambda: total, "logit": total.sigmoid, "geometric": total.exp}[mean]()
+            prob = {"prob": lambda: total, "logit": total.sigmoid, "geometric": total.exp}[mean]()
+            # 0, but nan where a logit is none or infinite, of which the sigmoid knows nothing more.
+            prob[0, 0, 0, 0] += 0 * torch.stack(odd).sum()
+            return prob
 
     def _filled(self, images: torch.Tensor) -> torch.Tensor:
         """Make batches of one size if networks are compiled, which they are for each size anew."""
