@@ -93,6 +93,9 @@ def without_overlaps(instances: Sequence[RLE]) -> list[RLE]:
     Args:
         instances: masks of one image, all of one shape.
 
+    Returns:
+        Masks in the order, "F" or "C", of the first.
+
     Raises:
         RLEError: shapes differ.
 
@@ -102,7 +105,7 @@ def without_overlaps(instances: Sequence[RLE]) -> list[RLE]:
         ['1 3', '4 1']
     """
     if find_overlap(instances) is None:
-        return [rle for rle in instances if rle.area]
+        return [rle for rle in _in_one_order(instances) if rle.area]
     taken, kept = _Taken(), []
     for rle in _in_one_order(instances):
         rest = taken.rest(sorted_runs([rle]))

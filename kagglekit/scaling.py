@@ -21,7 +21,7 @@ def shrink(pixels: npt.NDArray[Any], scale: int) -> npt.NDArray[Any]:
     """Average cells of scale x scale pixels.
 
     Args:
-        pixels: (h, w, C), any dtype that OpenCV resizes: uint8, uint16, float32, float64.
+        pixels: (h, w, C), any dtype that OpenCV resizes: uint8, uint16, int16, float32, float64.
         scale: side of a cell in pixels. Where the image ends inside a cell, its last row or column
             is repeated.
 

@@ -277,8 +277,11 @@ def _round_up(value: int, multiple: int) -> int:
 
 
 def _checked_shape(shape: tuple[int, int]) -> tuple[int, int]:
-    if len(shape) != 2 or min(shape) < 1:
-        raise ValueError(f"shape={tuple(shape)} must be (height, width), both at least 1 pixel")
+    whole = all(isinstance(side, Integral) for side in shape)
+    if len(shape) != 2 or not whole or min(shape) < 1:
+        raise ValueError(
+            f"shape={tuple(shape)} must be (height, width), both whole and at least 1 pixel"
+        )
     return shape
 
 

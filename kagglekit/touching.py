@@ -35,8 +35,9 @@ def cores(instances: Sequence[RLE], shape: tuple[int, int], rim: int = 1) -> RLE
     """
     labels = np.zeros(shape, np.int32)
     for label, instance in enumerate(instances, start=1):
-        y0, y1, x0, x1 = instance.bbox or (0, 0, 0, 0)
-        labels[y0:y1, x0:x1][instance.window(y0, y1, x0, x1) > 0] = label
+        if instance.bbox is not None:
+            y0, y1, x0, x1 = instance.bbox
+            labels[y0:y1, x0:x1][instance.window(y0, y1, x0, x1) > 0] = label
     around = np.ones((2 * rim + 1, 2 * rim + 1), np.uint8)
     own = labels.astype(np.float32)  # exact below 2**24; OpenCV takes no wider integers
     highest = cv2.dilate(own, around)

@@ -193,6 +193,13 @@ def test_torch_s_own_generator_is_left_alone():
     assert torch.equal(torch.rand(3), wanted)
 
 
+def test_nor_are_those_of_gpus(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded.append)
+    augment.preset("heavy", "torchvision")(*picture(), key=(5,))
+    assert seeded == []
+
+
 @BOTH
 def test_no_warning_and_no_question_to_the_network(backend):
     code = (

@@ -114,3 +114,9 @@ def test_union_s_shape_is_the_image_s() -> None:
 @pytest.mark.parametrize("order", ["F", "C"])
 def test_union_of_nothing_is_empty(order: str) -> None:
     assert union([], SHAPE) == RLE.empty(SHAPE, order)
+
+
+@pytest.mark.parametrize("text", ["1 2", "2 2"])
+def test_masks_come_in_the_order_of_the_first_with_and_without_overlaps(text):
+    masks = [RLE.from_text("1 1", (2, 3), "C"), RLE.from_text(text, (2, 3), "F")]
+    assert [mask.order for mask in without_overlaps(masks)] == ["C", "C"]

@@ -425,8 +425,9 @@ def test_a_link_stays_and_what_it_leads_to_changes(index: Path, out: Path, tmp_p
     assert link.is_symlink()
 
 
+@pytest.mark.parametrize("names", [("quick", "slow"), ("slow", "quick")])
 def test_when_one_image_fails_the_others_tools_end(
-    index: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+    names: tuple[str, str], index: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(wanted: object, stub: resolve.Stub, arguments: object) -> list[resolve.Pin]:
         if stub.image.name == "slow":
@@ -437,7 +438,7 @@ def test_when_one_image_fails_the_others_tools_end(
         raise NoWheelError("not for this one")
 
     monkeypatch.setattr(resolve, "missing", missing)
-    images = [replace(tiny_image(), name=name) for name in ("quick", "slow")]
+    images = [replace(tiny_image(), name=name) for name in names]
     with pytest.raises(NoWheelError, match="not for this one"):
         bundle.build(["asked"], images, out)
 

@@ -69,6 +69,9 @@ def test_no_bundle_with_weights(attached: Path) -> None:
         offline.activate()
     with pytest.raises(WeightsError, match="has no weights"):
         offline.activate(attached / "mine")
+    (attached / "mine" / "weights").mkdir()
+    with pytest.raises(WeightsError, match=f"^the bundle `{attached / 'mine'}` has no weights"):
+        offline.activate()
 
 
 def test_importing_it_imports_no_model_library() -> None:

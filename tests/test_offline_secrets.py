@@ -48,6 +48,12 @@ def test_paths_of_one_machine_in_an_own_wheel(tmp_path: Path, path: str) -> None
     ]
 
 
+def test_the_root_is_no_user_s_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/")
+    (tmp_path / "notes.txt").write_text("https://example.com//x")
+    assert secrets.problems(tmp_path, []) == []
+
+
 def test_what_is_no_secret(tmp_path: Path) -> None:
     sound = "key = 'skill'\nhttps://example.com/a:b@c\n/kaggle/input/x\nhome = '/home'\nhf_hub\n"
     (tmp_path / "notes.txt").write_text(sound)

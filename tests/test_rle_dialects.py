@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from kagglekit.errors import RLEError
 from kagglekit.rle import RLE, Dialect
 
 masks = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
@@ -165,3 +166,13 @@ def test_lenient_leaves_what_is_right_alone(mask):
 def test_lenient_does_not_guess_what_junk_means():
     with pytest.raises(ValueError, match="`x` is not an integer"):
         Dialect().read("1 x", (5, 5), lenient=True)
+
+
+def test_numbers_of_thousands_of_digits_are_refused_like_others():
+    with pytest.raises(RLEError, match="counts are whole numbers from 0 to 4"):
+        Dialect("counts").read("9" * 5000, (2, 2))
+
+
+def test_an_order_that_is_none():
+    with pytest.raises(RLEError, match="^order is 'X': it is 'F' or 'C'$"):
+        Dialect(order="X")

@@ -158,7 +158,11 @@ def test_never_means_never(monkeypatch):
 def test_a_numba_that_does_not_load_is_done_without(monkeypatch):
     monkeypatch.setitem(sys.modules, "kagglekit.speed._kernels", None)
     monkeypatch.setattr(speed, "_spent", {"write_pairs": 1e12})
+    monkeypatch.setattr(speed, "_is_refused", False)
     assert speed.compiled("write_pairs", 1) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(speed, "import_module", None)  # it is not asked for a second time
+        assert speed.compiled("write_pairs", 1) is None
     use_numba(True)
     with pytest.raises(ImportError):
         speed.compiled("write_pairs", 1)

@@ -363,9 +363,9 @@ def test_what_attempt_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             patch.setattr(module.Journal, "append", full)
             with pytest.raises(OSError, match=r"^disk full\n"), writer.attempt("a"):
                 writer["a"] = A
-        writer["a"] = A
         with writer.attempt("b"):
             raise OSError("this one's file alone")
+        writer["a"] = A
     assert writer.failed == {"b": "OSError: this one's file alone"}
 
 

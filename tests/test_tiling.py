@@ -79,9 +79,13 @@ def test_hubmap_slide_needs_no_more_tiles_than_its_size_asks_for():
     [
         (
             ((512, 512, 3), 256),
-            "shape=(512, 512, 3) must be (height, width), both at least 1 pixel",
+            "shape=(512, 512, 3) must be (height, width), both whole and at least 1 pixel",
         ),
-        (((0, 5), 256), "shape=(0, 5) must be (height, width), both at least 1 pixel"),
+        (((0, 5), 256), "shape=(0, 5) must be (height, width), both whole and at least 1 pixel"),
+        (
+            ((99.5, 150), 100),
+            "shape=(99.5, 150) must be (height, width), both whole and at least 1 pixel",
+        ),
         (((5, 5), 0), "window=0 must be at least 1 pixel"),
         (((5, 5), 8, 8), "min_overlap=8 must be in [0, window), window=8"),
         (((5, 5), 8, 9), "min_overlap=9 must be in [0, window), window=8"),

@@ -64,6 +64,11 @@ def test_cores_of_nothing():
     assert cores([], (5, 7)).area == 0
 
 
+def test_an_instance_without_pixels_has_no_core():
+    one = RLE.from_text("1 9", (3, 6))
+    assert cores([RLE.empty((3, 6)), one], (3, 6)) == cores([one], (3, 6))
+
+
 def test_growing_the_cores_brings_the_instances_back():
     shape, disks = touching_disks()
     grown = grow(cores(disks, shape), union(disks, shape))

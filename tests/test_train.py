@@ -503,6 +503,7 @@ def test_planes_that_are_not_the_classes_are_refused_before_an_epoch(tmp_path):
     assert not (tmp_path / "run").exists()
     replace(steel, finish=lambda planes: planes * 4).check(model)
     replace(steel, options={"planes": (0, 0, 0, 0)}).check(model)
+    replace(steel, options={"planes": None}).check(build(Recipe("unet", {"width": 2}, classes=4)))
 
 
 def test_pictures_at_another_scale_than_the_recipes_are_told_of(tmp_path):

@@ -52,7 +52,8 @@ class _Transforms:
         image = tv_tensors.Image(torch.from_numpy(scaled))
         planes = tv_tensors.Mask(torch.from_numpy(np.ascontiguousarray(masks)))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(rng.integers(1 << 63)))
+            # Not torch.manual_seed, which would seed GPUs, too, and those are not put back.
+            torch.default_generator.manual_seed(int(rng.integers(1 << 63)))
             for transform in self._transforms:
                 image, planes = transform(image, planes)
         values = image.numpy().reshape(scaled.shape[0], *image.shape[-2:])

@@ -7,7 +7,7 @@ All of it happens in a working folder beside the result, which changes places wi
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,7 +125,10 @@ def build(
         # In threads, for each waits for uv, which waits for the index.
         with ThreadPoolExecutor(len(images)) as pool:
             try:
-                shares = list(pool.map(share, images))
+                pending = [pool.submit(share, one) for one in images]
+                for first in as_completed(pending):
+                    first.result()  # fails at once, whichever it is
+                shares = [each.result() for each in pending]
             except BaseException:  # stopped, or one has failed: the others need not go on
                 tools.end()
                 raise

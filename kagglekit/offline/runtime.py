@@ -61,7 +61,8 @@ def activate(bundle: Path | None = None) -> Weights:
     Raises:
         WeightsError: there are none, or a library that has to know is imported already.
     """
-    weights = Weights.of(_find() if bundle is None else bundle)
+    bundle = _find() if bundle is None else bundle
+    weights = Weights.of(bundle)
     if not (weights.hub.is_dir() or weights.torch.is_dir()):
         raise WeightsError(
             f"the bundle `{bundle}` has no weights",

@@ -45,7 +45,8 @@ def problems(folder: Path, own: Iterable[Path]) -> list[str]:
             continue  # not a text
         found += keys(name, content)
         home = f"{Path.home()}/".encode()
-        match = home if home in content else (_HOMES.search(content) or [b""])[0]
+        is_home = Path.home().parent != Path.home() and home in content  # `/` is no user's
+        match = home if is_home else (_HOMES.search(content) or [b""])[0]
         if match:
             found.append(f"`{name}` holds a path of one machine: {match.decode()}…")
     return found

@@ -44,6 +44,8 @@ class Dialect:
             raise RLEError(f"form is {self.form!r}: it is one of {', '.join(get_args(Form))}")
         if self.base not in (0, 1):
             raise RLEError(f"base is {self.base!r}: the first pixel is number 1 or 0")
+        if self.order not in get_args(Order):
+            raise RLEError(f"order is {self.order!r}: it is 'F' or 'C'")
         if self.order != "F" and self.form not in ("pairs", "gaps"):
             raise RLEError(
                 f"order is {self.order!r}: {self.form!r} always runs down the columns, 'F'"
@@ -116,7 +118,7 @@ def _read_counts(text: str, form: Form, pixels: int, where: str) -> Runs:
     problems = [
         f"number {i} is `{token}`"
         for i, token in enumerate(tokens, 1)
-        if not (token.isascii() and token.isdigit()) or int(token) > pixels
+        if not (token.isascii() and token.isdigit()) or float(token) > pixels
     ]
     if form == "gaps" and len(tokens) % 2:
         problems.append(f"the count of numbers, {len(tokens)}, is odd: gaps and lengths are pairs")

@@ -13,6 +13,7 @@ from typing import Any
 _COMPILE_COST = 2e9  # nanoseconds: importing numba and compiling one kernel
 
 _choice: bool | None = None
+_is_refused = False  # numba has been asked for and could not be loaded
 _spent: dict[str, float] = {}
 
 
@@ -50,7 +51,8 @@ def compiled(name: str, cost: float) -> Callable[..., Any] | None:
         name: of the kernel.
         cost: what the plain loop will take, in nanoseconds, roughly.
     """
-    if _choice is False:
+    global _is_refused
+    if _choice is False or (_is_refused and not _choice):
         return None
     expect(name, cost)
     if _choice is None and _spent[name] < _COMPILE_COST:
@@ -61,6 +63,7 @@ def compiled(name: str, cost: float) -> Callable[..., Any] | None:
         # A numba that does not fit the image's NumPy refuses to load; the result is the same.
         if _choice:
             raise
+        _is_refused = True  # asked again each time, it would take milliseconds
         return None
     kernel: Callable[..., Any] = getattr(kernels, name)
     return kernel

@@ -32,9 +32,8 @@ class ReinhardLook:
     def fit(cls, colours: Bytes) -> Self:
         """Fit to (n, 3) uint8 RGB."""
         lab = _to_lab(colours[None]).reshape(-1, 3).astype(np.float64)
-        red, green, blue = lab.mean(axis=0).tolist()
-        spread = lab.std(axis=0).tolist()
-        return cls((red, green, blue), (spread[0], spread[1], spread[2]))
+        mean, std = lab.mean(axis=0).tolist(), lab.std(axis=0).tolist()
+        return cls((mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
 
     def convert(self, pixels: Bytes, target: Self) -> Bytes:
         """Give pixels, (h, w, 3) uint8 of this look, the target's mean and spread.

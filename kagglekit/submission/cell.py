@@ -10,6 +10,7 @@ from kagglekit.rle import RLE, Dialect
 
 _COCO = Dialect("open-images")
 _EMPTY_RUN = "1 0"  # where this is how nothing is written, runs may be 0 pixels long
+_MOST_DIGITS = 18  # no image has as many pixels, and Python reads no number of thousands of them
 _HAS_EMPTY_RUN = re.compile(r"\s0+(\s|$)")
 
 
@@ -72,6 +73,8 @@ def _without_empty_runs(text: str) -> str:
     """Leave out runs of 0 pixels if all runs are sorted by start; else the text as it is."""
     tokens = text.split()
     if len(tokens) % 2 or not all(token.isascii() and token.isdigit() for token in tokens):
+        return text
+    if any(len(token) > _MOST_DIGITS for token in tokens):  # the text as it is will be refused
         return text
     numbers = [int(token) for token in tokens]
     starts, lengths = numbers[::2], numbers[1::2]

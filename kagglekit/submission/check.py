@@ -203,7 +203,7 @@ def _size_of(path: Path, data: Data) -> _Shape | None:
 def _is_size(cells: tuple[str, ...], shape: _Shape) -> bool:
     """Whether cells hold the (height, width) of an image."""
     return all(
-        cell.strip().isdecimal() and int(cell) == side
+        cell.strip().isdecimal() and float(cell) == side
         for cell, side in zip(cells, shape, strict=True)
     )
 

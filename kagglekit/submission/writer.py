@@ -11,9 +11,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Literal
 
-from tqdm import tqdm
-
 from kagglekit import mounts
+from kagglekit.bars import tqdm
 from kagglekit.competitions import Data, Profile
 from kagglekit.errors import DataError, SubmissionError
 from kagglekit.locks import held
@@ -172,6 +171,7 @@ class Writer:
             SubmissionError: the id is unknown.
         """
         self._check_id(image_id)
+        self._writing = False  # whoever caught such an error goes on
         try:
             yield
         except Exception as error:  # whatever a model, a library or a file may raise

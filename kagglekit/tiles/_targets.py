@@ -31,8 +31,8 @@ def borders(instances: Sequence[RLE], shape: tuple[int, int], reach: int = 2) ->
     """
     labels = np.zeros(shape, np.float32)  # exact below 2**24; OpenCV takes no wider integers
     for label, instance in enumerate(instances, start=1):
-        y0, y1, x0, x1 = instance.bbox or (0, 0, 0, 0)
-        if y1:
+        if instance.bbox is not None:
+            y0, y1, x0, x1 = instance.bbox
             labels[y0:y1, x0:x1][instance.window(y0, y1, x0, x1) > 0] = label
     around = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
     highest = cv2.dilate(labels, around)

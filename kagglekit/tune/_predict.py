@@ -34,7 +34,7 @@ def predict_masks(
             "inference.predict_masks takes thresholds"
         )
     own_cuts = dict(enumerate(cuts_of(first.recipe, group)))
-    planes: Any = options.get("planes", own_cuts)
+    planes: Any = own_cuts if options.get("planes") is None else options["planes"]
     # What is no list of the models' planes is refused below, in words.
     chosen = planes if isinstance(planes, Iterable) else ()
     cuts = [own_cuts[plane] for plane in chosen if plane in own_cuts]
