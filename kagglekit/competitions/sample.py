@@ -7,10 +7,15 @@ from kagglekit.competitions import table, template
 from kagglekit.competitions.rules import SubmissionRules, Table
 
 
+def key(columns: Table | SubmissionRules, image_id: str, name: str) -> str:
+    """Return what stands in the column of keys for an image and one of its classes."""
+    return template.fill(columns.key, **{"id": image_id, "class": name})
+
+
 def key_cells(columns: Table | SubmissionRules, image_id: str, name: str) -> list[str]:
     """Return the cells that say which image, and which class of it, a row is about."""
-    key = template.fill(columns.key, **{"id": image_id, "class": name})
-    return [key, name] if columns.class_column else [key]
+    own = key(columns, image_id, name)
+    return [own, name] if columns.class_column else [own]
 
 
 def write_sample(root: Path, rules: SubmissionRules, shapes: Mapping[str, tuple[int, int]]) -> None:

@@ -16,6 +16,7 @@ import torch
 from kagglekit.inference._cells import Cells
 from kagglekit.inference._decide import Decision, nonzero
 from kagglekit.rle import RLE, from_changes
+from kagglekit.rle._encode import kept_as
 
 Positions: TypeAlias = npt.NDArray[Any]  # uint32 where that reaches, else int64
 Row: TypeAlias = npt.NDArray[np.bool_]
@@ -174,14 +175,14 @@ class RunSink:
         top: int,
     ) -> None:
         height, width = self.shape
-        kept_as = np.uint32 if height * width < 2**32 else np.int64
+        dtype = kept_as(height, width)
         positions = x * height + y
         ends = zip(first.cpu().numpy(), last.cpu().numpy(), strict=True)
         new = []
         for k, (one, other) in enumerate(ends):
             found = (positions if len(first) == 1 else positions[mask == k]).cpu().numpy()
             # Sorted here, where other threads have work: at the end pieces only have to be merged.
-            new.append(Part(top, one, other, [np.sort(found.astype(kept_as))]))
+            new.append(Part(top, one, other, [np.sort(found.astype(dtype))]))
         if not self.parts:
             self.parts = new
         else:

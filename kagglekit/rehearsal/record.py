@@ -1,6 +1,7 @@
 """rehearsal.json: the rehearsal as plain data, for programs and for later."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +41,8 @@ def write(report: Report, trials: Mapping[str, Trial], limits: Limits, path: Pat
         "passed": report.passed,
         "failure": report.failure,
         "remarks": report.remarks,
-        "limits": asdict(limits),
+        # JSON knows no infinity.
+        "limits": {k: v if math.isfinite(v) else None for k, v in asdict(limits).items()},
         "steps": [asdict(step) for step in report.steps],
         "runs": runs,
         "verdicts": verdicts,

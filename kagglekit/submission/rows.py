@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from kagglekit.competitions import Data, Profile, table, template
 from kagglekit.competitions.profile import SubmissionRules
+from kagglekit.competitions.sample import key
 from kagglekit.errors import DataError
 
 Shape = tuple[int, int]
@@ -45,11 +46,6 @@ def _rows(
 def class_names(rules: SubmissionRules, rows: int = 1) -> Sequence[str]:
     """Return the class of each of an image's rows, '' where rows have none."""
     return rules.classes if rules.rows == "classes" else [""] * rows
-
-
-def key(rules: SubmissionRules, image_id: str, name: str) -> str:
-    """Return what stands in the column of keys for an image and one of its classes."""
-    return template.fill(rules.key, **{"id": image_id, "class": name})
 
 
 def split_key(rules: SubmissionRules, cell: str) -> tuple[str, str]:
