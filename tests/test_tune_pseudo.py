@@ -21,7 +21,7 @@ STEEL = "severstal-steel-defect-detection"
 def test_doubt_is_what_lies_between(seed, planes, low, more):
     values = np.random.default_rng(seed).integers(0, 256, (planes, 13, 17), np.uint8)
     low, high = (low + 0.5) / 255, (low + more + 0.5) / 255
-    unsure, share = _doubt(tune.Prob(values, 1, (13, 17)), low, high)
+    unsure, share = _doubt(tune.Prob(values, 1, (13, 17)), (*range(planes),), low, high)
     prob = values / 255
     wanted = ((prob > low) & (prob <= high)).any(0)
     could = (prob > low).any(0).sum()
@@ -106,6 +106,15 @@ def test_cuts_and_finish_shape_the_masks(tmp_path):
     assert mask.area == 16
     [mask] = tune.pseudo_labels(store, comp, finish=lambda planes: ~planes[0]).truth["a"]
     assert mask.area == 83
+
+
+def test_a_plane_that_no_mask_is_made_of_is_no_doubt():
+    values = np.full((2, 10, 10), 120, np.uint8)
+    values[1] = 250
+    store = Made({"a": tune.Prob(values, 1, (10, 10))}, planes=(1,))
+    cuts = [tune.Cut(), tune.Cut(min_size=2)]
+    labels = tune.pseudo_labels(store, competitions.load(KIDNEY), cuts=cuts)
+    assert [mask.area for mask in labels.truth["a"]] == [100]
 
 
 def test_as_many_cuts_as_planes():

@@ -29,8 +29,8 @@ BOWL = competitions.load("data-science-bowl-2018")
 class Made(tune.Store):
     """Maps that are just there."""
 
-    def __init__(self, maps, exclusive=False):
-        self.maps, self.exclusive = maps, exclusive
+    def __init__(self, maps, exclusive=False, planes=None):
+        self.maps, self.exclusive, self._planes = maps, exclusive, planes
 
     def __len__(self):
         return len(self.maps)
@@ -296,6 +296,35 @@ def test_each_class_has_a_cut_of_its_own():
     assert found.score == pytest.approx(np.mean([t.score for t in found.tuned[""].values()]))
 
 
+def test_planes_that_no_mask_is_made_of_change_nothing():
+    rng = np.random.default_rng(3)
+    maps, behind, truth = {}, {}, {}
+    for k in range(5):
+        pairs = [noisy(rng, (40, 50), 12.0, 0.5, cut) for cut in (0.35, 0.5, 0.6, 0.75)]
+        truth[f"i{k}"] = [rle(mask) for mask, _ in pairs]
+        values = np.stack([prob for _, prob in pairs])
+        maps[f"i{k}"] = Prob(values, 1, (40, 50))
+        background = 255 - values.max(0, keepdims=True)
+        behind[f"i{k}"] = Prob(np.concatenate([values[::-1], background]), 1, (40, 50))
+    plain = tune.search(Made(maps), STEEL, truth)
+    found = tune.search(Made(behind, planes=(3, 2, 1, 0)), STEEL, truth)
+    assert found.tuned == plain.tuned
+    assert (found.score, found.before) == (plain.score, plain.before)
+    assert found.cuts() == (*plain.cuts()[::-1], tune.Cut())
+    assert found.changes()["threshold"] == tuple(cut.threshold for cut in found.cuts())
+
+
+def test_one_plane_of_two_is_tuned_as_if_it_were_alone():
+    store, truth = case()
+    both = {
+        i: Prob(np.concatenate([255 - p.values, p.values]), 1, p.shape) for i, p in store.items()
+    }
+    found, plain = (tune.search(each, KIDNEY, truth) for each in (Made(both, planes=(1,)), store))
+    assert found.tuned == plain.tuned
+    assert (found.score, found.before) == (plain.score, plain.before)
+    assert found.cuts() == plain.cuts() * 2
+
+
 def test_exclusive_planes_are_tuned_as_they_are_predicted():
     rng = np.random.default_rng(5)
     maps, truth = {}, {}
@@ -515,9 +544,14 @@ def test_refusals():
     with pytest.raises(ValueError) as raised:
         tune.search(store, STEEL, truth)
     assert str(raised.value) == (
-        "the maps have 1 planes, `severstal-steel-defect-detection` has the 4 classes 1, 2, 3, 4: "
-        "give finish, which makes their masks of the planes"
+        "masks are made of the planes 0, and `severstal-steel-defect-detection` has the 4 classes "
+        "1, 2, 3, 4: give the store planes, one for each class, or give finish, which makes their "
+        "masks of the planes"
     )
+    with pytest.raises(ValueError, match="^masks are made of the planes 0, 0, 0, 0, and"):
+        tune.search(Made(store.maps, planes=(0, 0, 0, 0)), STEEL, truth)
+    with pytest.raises(ValueError, match=r"^planes=\[1\]: the maps have those from 0 to 0$"):
+        tune.search(Made(store.maps, planes=(1,)), KIDNEY, truth)
     with pytest.raises(DataError) as raised:
         tune.search(store, KIDNEY, {"i0": truth["i0"]})
     assert str(raised.value) == "no truth for 4 images\n  - i1\n  - i2\n  - i3\n  - i4"

@@ -152,3 +152,12 @@ def test_memory_is_bounded_by_the_strip(tmp_path, monkeypatch):
     tune._cut.cut_planes(store["i0"], [tune.Cut()], [0], False)
     assert seen
     assert max(seen) <= _track.VALUES_AT_ONCE * 4
+
+
+def test_a_store_knows_of_which_planes_masks_are_made(tmp_path):
+    images = write_images(tmp_path, [(40, 50)])
+    store = tune.probabilities(red(planes=3), images, tmp_path / "p", progress=False, planes=(2, 1))
+    assert store.planes == (2, 1)
+    again = tune.probabilities(red(planes=3), images, tmp_path / "p", progress=False, planes=None)
+    assert again.planes == (0, 1, 2)
+    assert tune.Store(tmp_path / "p", list(images), planes=[1]).planes == (1,)

@@ -49,8 +49,9 @@ class Measure:
         self.by_sums = (
             comp.metric.name in _OF_SUMS
             and finish is None
-            and (place is not None or (comp.submission.rows == "one" and _planes(store) == 1))
+            and (place is not None or (comp.submission.rows == "one" and len(store.planes) == 1))
         )
+        self._planes = store.planes if place is None else store.planes[place : place + 1]
         self._counts: dict[tuple[str, Cut], Any] = {}
         self._largest: dict[str, int] = {}
 
@@ -84,8 +85,7 @@ class Measure:
         if not missing:
             return
         prob = self.store[image]
-        planes = range(len(prob.values)) if self.place is None else [self.place]
-        found = cut_planes(prob, missing, planes, self.store.exclusive)
+        found = cut_planes(prob, missing, self._planes, self.store.exclusive)
         for cut, masks in zip(missing, found, strict=True):
             self._counts[image, cut] = self.rule.count(
                 self._found(image, masks, prob), self.comp.metric.empty
@@ -94,7 +94,7 @@ class Measure:
     def _look(self, image: str) -> None:
         """Count at all thresholds at once."""
         true = union(self._true(image), self.store[image].shape)
-        sums = dice_sums(self.store[image], self.place or 0, true, self.store.exclusive)
+        sums = dice_sums(self.store[image], self._planes[0], true, self.store.exclusive)
         for threshold, each in zip(THRESHOLDS, sums, strict=True):
             self._counts[image, Cut(threshold)] = [each]
 
@@ -116,7 +116,3 @@ def finished(planes: list[RLE], comp: Profile, finish: Finish | None) -> Sequenc
         masks = finish(planes)
         return [masks] if isinstance(masks, RLE) else masks
     return components(planes[0]) if comp.submission.rows == "instances" else planes
-
-
-def _planes(store: Store) -> int:
-    return len(store[next(iter(store))].values)

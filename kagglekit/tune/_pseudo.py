@@ -110,7 +110,8 @@ def pseudo_labels(
         comp: the competition.
         sure: (low, high): prob up to the one is surely background, above the other surely not.
         most: the largest share of doubt, in [0, 1].
-        cuts: how planes become masks, one each, e.g. `Result.cuts()`; by default at 0.5.
+        cuts: how planes become masks, one for each plane of the maps, e.g. `Result.cuts()`; by
+            default at 0.5.
         finish: makes an image's masks of the planes, as in `search`.
 
     Raises:
@@ -128,7 +129,7 @@ def pseudo_labels(
         )
     truth, doubt, left_out = {}, {}, {}
     for image, prob in store.items():
-        unsure, share = _doubt(prob, low, high)
+        unsure, share = _doubt(prob, store.planes, low, high)
         if share > most:
             left_out[image] = share
             continue
@@ -136,15 +137,14 @@ def pseudo_labels(
         if len(own) != len(prob.values):
             raise ValueError(f"{len(own)} cuts for the {len(prob.values)} planes of `{image}`")
         planes = [
-            cut_planes(prob, [cut], [plane], store.exclusive)[0][0] for plane, cut in enumerate(own)
+            cut_planes(prob, [own[plane]], [plane], store.exclusive)[0][0] for plane in store.planes
         ]
         truth[image], doubt[image] = list(finished(planes, comp, finish)), unsure
     return PseudoLabels(truth, doubt, left_out)
 
 
-def _doubt(prob: Prob, low: float, high: float) -> tuple[RLE, float]:
+def _doubt(prob: Prob, planes: tuple[int, ...], low: float, high: float) -> tuple[RLE, float]:
     """Return the pixels in doubt, and their share of those that could be foreground."""
-    planes = tuple(range(len(prob.values)))
     decisions = [Decision(planes, (cut,) * len(planes)) for cut in (low, high)]
     maybe, surely = cut_map(prob.values, prob.shape, prob.scale, decisions)
     unsure = union([a - b for a, b in zip(maybe, surely, strict=True)], prob.shape)

@@ -45,6 +45,7 @@ class Result:
         metric: its name.
         tuned: by group, "" for all images; then by class, "" where rows are not classes.
         planes: of the model.
+        chosen: those that masks are made of, in their order; where rows are classes, one for each.
         score: the competition's score of all images, each with the cuts of its group.
         before: the same at a threshold of 0.5.
     """
@@ -52,13 +53,17 @@ class Result:
     metric: str
     tuned: Mapping[str, Mapping[str, Tuned]]
     planes: int
+    chosen: tuple[int, ...]
     score: float = field(default=float("nan"))
     before: float = field(default=float("nan"))
 
     def cuts(self, group: str = "") -> tuple[Cut, ...]:
         """Return the cut of each plane; of a group that is not known, those of all images."""
         own = [tuned.cut for tuned in self.tuned.get(group, self.tuned[""]).values()]
-        return tuple(own) if len(own) == self.planes else tuple(own[:1]) * self.planes
+        if len(own) == 1:
+            return tuple(own) * self.planes
+        of_plane = dict(zip(self.chosen, own, strict=True))
+        return tuple(of_plane.get(plane, Cut()) for plane in range(self.planes))
 
     def changes(self) -> dict[str, Any]:
         """Return the fields of a `models.Recipe` that hold what was found, for `models.save`."""
@@ -109,8 +114,8 @@ def final_score(
     masks, shapes = {}, {}
     for image, prob in store.items():
         planes = [
-            cut_planes(prob, [cut], [plane], store.exclusive)[0][0]
-            for plane, cut in enumerate(cuts[image])
+            cut_planes(prob, [cuts[image][plane]], [plane], store.exclusive)[0][0]
+            for plane in store.planes
         ]
         masks[image] = finished(planes, comp, finish)
         shapes[image] = prob.shape

@@ -94,7 +94,7 @@ def search(
 
     Raises:
         ValueError: there are no images, an unknown parameter, a tolerance below 0, a group that is
-            no text, or maps with another number of planes than there are classes.
+            no text, or other planes than the maps have, or not one for each class.
         DataError: an image has no truth.
 
     Example:
@@ -129,11 +129,14 @@ def search(
         )
     in_classes = comp.submission.rows == "classes" and finish is None
     classes = comp.submission.classes if in_classes else ()
-    planes = len(next(iter(store.values())).values)
-    if classes and planes != len(classes):
+    planes, chosen = len(next(iter(store.values())).values), store.planes
+    if not {*chosen} <= {*range(planes)}:
+        raise ValueError(f"planes={list(chosen)}: the maps have those from 0 to {planes - 1}")
+    if classes and not len({*chosen}) == len(chosen) == len(classes):
         raise ValueError(
-            f"the maps have {planes} planes, `{comp.slug}` has the {len(classes)} classes "
-            f"{', '.join(classes)}: give finish, which makes their masks of the planes"
+            f"masks are made of the planes {', '.join(map(str, chosen))}, and `{comp.slug}` has "
+            f"the {len(classes)} classes {', '.join(classes)}: give the store planes, one for each "
+            "class, or give finish, which makes their masks of the planes"
         )
     tuned: dict[str, dict[str, Tuned]] = {group: {} for group in members}
     for place, name in enumerate(classes or ("",)):
@@ -147,7 +150,7 @@ def search(
             else:
                 start = tuned[""][name].cut if group else Cut()
                 tuned[group][name] = line.search(start, in_order)
-    found = Result(comp.metric.name, tuned, planes)
+    found = Result(comp.metric.name, tuned, planes, chosen)
     of = {image: group for group, images in members.items() if group for image in images}
     half = {image: (Cut(),) * found.planes for image in store}
     mine = {image: found.cuts(of.get(image, "")) for image in store}

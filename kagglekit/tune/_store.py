@@ -53,6 +53,7 @@ class Store(Mapping[str, Prob]):
         folder: what `out_of_fold` or `probabilities` has written.
         images: the ids, in the order wanted.
         exclusive: whether the submission gives a pixel only to its likeliest plane.
+        planes: of which planes the submission makes its masks, in their order; by default of all.
 
     Raises:
         DataError: images are missing; some are named.
@@ -62,8 +63,15 @@ class Store(Mapping[str, Prob]):
         (1, 7820, 6548)
     """
 
-    def __init__(self, folder: Path | str, images: Sequence[str], exclusive: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path | str,
+        images: Sequence[str],
+        exclusive: bool = False,
+        planes: Sequence[int] | None = None,
+    ) -> None:
         self.folder, self.exclusive = Path(folder), exclusive
+        self._planes = None if planes is None else tuple(planes)
         self._images = dict.fromkeys(images)
         missing = [image for image in images if _known(self.folder, image) is None]
         if missing:
@@ -72,6 +80,14 @@ class Store(Mapping[str, Prob]):
                 problems=missing[:20],
                 hint="predict again into that folder: it goes on where it was stopped",
             )
+
+    @property
+    def planes(self) -> tuple[int, ...]:
+        """The planes that masks are made of, in their order."""
+        if self._planes is None:
+            first: Prob = next(iter(self.values()))
+            return tuple(range(len(first.values)))
+        return self._planes
 
     def __len__(self) -> int:
         return len(self._images)
@@ -171,7 +187,7 @@ def _fill(
     # which a GPU's ranks wait for ten minutes at most.
     collect({})
     agree(None)
-    return Store(folder, list(images), options.get("exclusive", False))
+    return Store(folder, list(images), bool(options.get("exclusive")), options.get("planes"))
 
 
 def _predict(
