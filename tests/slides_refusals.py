@@ -169,7 +169,7 @@ def _(path, rgb):
         np.save(file, rgb.repeat(5, axis=1).transpose(2, 0, 1))
     return (
         f"an array of shape (3, {rgb.shape[0]}, {5 * rgb.shape[1]}); expected (height, width) or "
-        "(height, width, channels) with 1 to 4 channels\n"
+        "(height, width, channels) with 1 to 128 channels\n"
         "hint: save it with its axes in that order: array.transpose(1, 2, 0)"
     )
 

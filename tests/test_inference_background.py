@@ -132,3 +132,11 @@ def test_what_lies_low_among_many_numbers_is_not_black(dtype, values):
 def test_pixels_that_opencv_does_not_know(dtype):
     assert is_background(np.full((64, 64, 3), 120, dtype), max_value=122)
     assert not is_background(np.full((64, 64, 3), 60, dtype), max_value=122)
+
+
+@pytest.mark.parametrize("place", [0, 4, 8])
+def test_of_many_channels_all_are_looked_at(place):
+    glass = np.full((70, 90, 9), 240, np.uint8)
+    assert is_background(glass, max_value=255)
+    glass[20:50, 30:60, place] = 190
+    assert not is_background(glass, max_value=255)

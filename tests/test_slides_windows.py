@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kagglekit.errors import SlideError
 from kagglekit.slides import open_slide
 from kagglekit.slides._window import pieces
 from tests.slides_damage import LAYOUTS
@@ -232,6 +233,34 @@ def test_numbers_that_cannot_be_averaged(tmp_path):
         "int64 cannot be averaged; read at scale=1, or save it as one of "
         "uint8, uint16, int16, float32, float64"
     )
+
+
+@pytest.mark.parametrize("channels", [5, 9, 65, 128])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_an_array_may_have_many_channels(tmp_path, channels, dtype, scale):
+    pixels = np.random.default_rng(0).integers(0, 200, (129, 130, channels)).astype(dtype)
+    np.save(tmp_path / "a.npy", pixels)
+    with open_slide(tmp_path / "a.npy") as slide:
+        found = slide.read(-6, 129, 0, 130, scale, "reflect")
+    padded = np.pad(pixels, ((6, -135 % scale), (0, -130 % scale), (0, 0)), "reflect")
+    if -135 % scale:  # where the image ends inside a cell, its last row and column are repeated
+        padded[135:] = padded[134]
+    if -130 % scale:
+        padded[:, 130:] = padded[:, 129:130]
+    rows, columns = padded.shape[0] // scale, padded.shape[1] // scale
+    means = padded.reshape(rows, scale, columns, scale, channels).astype(float).mean((1, 3))
+    assert found.dtype == dtype
+    assert np.abs(found - means).max() <= (0.5 if dtype != np.float32 else 1e-4)
+
+
+@pytest.mark.parametrize("shape", [(20, 300, 400), (100, 100, 129), (9, 400, 10)])
+def test_what_cannot_be_channels_is_refused(tmp_path, shape):
+    np.save(tmp_path / "a.npy", np.zeros(shape, np.uint8))
+    with pytest.raises(
+        SlideError, match=r"expected \(height, width\) or \(height, width, channels\)"
+    ):
+        open_slide(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint32, np.int64])

@@ -30,7 +30,7 @@ def is_background(pixels: npt.NDArray[Any], max_value: float) -> bool:
         >>> is_background(np.full((64, 64, 3), 243, np.uint8), max_value=255)
         True
     """
-    height, width, _ = pixels.shape
+    height, width, channels = pixels.shape
     darkest, brightest = float(pixels.min()), float(pixels.max())
     if not brightest - darkest <= _SPECK * max_value:
         return False
@@ -40,7 +40,14 @@ def is_background(pixels: npt.NDArray[Any], max_value: float) -> bool:
     size = (max(1, width // _CELL), max(1, height // _CELL))  # OpenCV wants (w, h)
     if pixels.dtype.name not in _RESIZED:
         pixels = pixels.astype(np.float64)
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], -1)
+    fours = (pixels[..., k : k + 4] for k in range(0, channels, 4))  # OpenCV averages no more
+    small = np.concatenate(
+        [
+            cv2.resize(four, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], -1)
+            for four in fours
+        ],
+        axis=2,
+    )
     low, high = small.min((0, 1)) / max_value, small.max((0, 1)) / max_value
     flat = (high - low).max() <= _FLAT
     white = low.min() >= _WHITE and high.max() - low.min() <= _GREY

@@ -11,7 +11,8 @@ from kagglekit.errors import SlideError
 from kagglekit.scaling import shrink
 from kagglekit.slides._source import Array, Reader, Source, state_of
 
-_MOST_CHANNELS = 4
+_MOST_CHANNELS = 128  # as many as OpenCV knows
+_FEW = 4  # which an image smaller than that may have, too
 # NumPy reads the header with Python's own parser, which complains in many ways.
 _BAD_HEADER = (
     MemoryError,
@@ -82,7 +83,7 @@ def describe_npy(path: Path) -> NpySource:
             ) from error
         offset = file.tell()
     sides = (*shape, 1) if len(shape) == 2 else shape
-    if len(sides) != 3 or not 1 <= sides[2] <= _MOST_CHANNELS or min(sides) < 1:
+    if len(sides) != 3 or min(sides) < 1 or not _are_channels(*sides):
         raise SlideError(
             f"{path}: an array of shape {shape}; expected (height, width) or "
             f"(height, width, channels) with 1 to {_MOST_CHANNELS} channels",
@@ -115,6 +116,11 @@ def describe_npy(path: Path) -> NpySource:
             hint="it was probably cut off: save or fetch it again",
         )
     return source
+
+
+def _are_channels(height: int, width: int, last: int) -> bool:
+    """Whether the last axis can be that of channels, and is not an image's width."""
+    return last <= _FEW or last <= min(height, width, _MOST_CHANNELS)
 
 
 def as_returned(stored: np.dtype[Any]) -> np.dtype[Any]:
