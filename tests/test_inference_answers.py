@@ -1,8 +1,11 @@
 """Answers come in order, from several cores, and leave torch as it was."""
 
+import subprocess
+import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 import torch
 
@@ -145,3 +148,33 @@ def test_several_cores_for_many_windows_of_a_cpu(
 def test_small_windows_are_predicted_together(four_threads, windows, side, device, compiled, batch):
     assert batch_for(windows, side * side, device, compiled) == batch
     assert cores_for(windows, batch, device, compiled) == cores_for(windows, 1, device, compiled)
+
+
+FORKING = """
+import multiprocessing, sys
+import numpy as np, torch
+from torch import nn
+from kagglekit.inference import predict_mask
+from kagglekit.models import Model, Recipe
+from kagglekit.slides import open_slide
+
+torch.set_num_threads(2)
+
+def predict(window):
+    torch.manual_seed(0)
+    model = Model(nn.Conv2d(3, 1, 3, padding=1), Recipe(window=window)).eval()
+    with open_slide(sys.argv[1]) as slide:
+        return predict_mask(model, slide, progress=False).to_text(), torch.get_num_threads()
+
+expected = [predict(window) for window in (128, 512)]  # for many windows, and for few
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    assert pool.map(predict, (128, 512)) == expected
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes do not fork")
+def test_a_fork_of_a_process_that_has_predicted_predicts(tmp_path):
+    """OpenMP's threads stay behind in the parent, and torch would wait for them for ever."""
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).integers(0, 256, (600, 700, 3), np.uint8))
+    command = [sys.executable, "-c", FORKING, tmp_path / "a.npy"]
+    subprocess.run(command, check=True, timeout=120)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kagglekit.inference import _predict, _sweep, predict_mask, predict_prob
+from kagglekit.inference import _job, _predict, predict_mask, predict_prob
 from kagglekit.inference._answers import cores_for
 from kagglekit.inference._checkpoint import Checkpoint, key_of
 from kagglekit.inference._job import make_job
@@ -191,7 +191,7 @@ def test_it_goes_on_in_as_many_threads_as_it_began(slide, tmp_path, monkeypatch)
         asked.append(given)
         return cores_for(*given)
 
-    monkeypatch.setattr(_sweep, "cores_for", noted)
+    monkeypatch.setattr(_job, "cores_for", noted)
     stopped(slide, tmp_path / "notes", batch_size=1)
     predict_mask(model(), slide, batch_size=1, progress=False, checkpoint=tmp_path / "notes")
     began, went_on = asked

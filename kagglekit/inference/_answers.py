@@ -7,6 +7,7 @@ predicting and adding up share one team of threads, as large as there are cores:
 only wait for each other.
 """
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ Predict: TypeAlias = Callable[[Batch], torch.Tensor | None]
 Answer: TypeAlias = tuple[Batch, torch.Tensor | None, float]  # and the seconds it took
 
 
+_IMPORTED_BY = os.getpid()
 _EACH = 4  # batches for each core, at least, if each is to have its own
 _PIXELS = 1 << 17  # of the windows of a batch: two of 256 x 256
 
@@ -49,13 +51,34 @@ def batch_for(windows: int, pixels: int, device: torch.device, compiled: bool) -
 def cores_for(windows: int, batch_size: int, device: torch.device, compiled: bool) -> int:
     """Return how many batches to work on at a time: 1 leaves the cores to torch.
 
-    That is better for a few windows, and needed where a compiled network must not be called by two
-    threads.
+    That is better for a few windows, except in a fork, where torch has one core only, and needed
+    where a compiled network must not be called by two threads.
     """
     cores = torch.get_num_threads()
-    if device.type != "cpu" or compiled or windows // batch_size < _EACH * cores:
-        return 1
-    return cores
+    are_few = windows // batch_size < _EACH * cores and not _is_fork()
+    return 1 if device.type != "cpu" or compiled or are_few else cores
+
+
+@contextmanager
+def safe_in_a_fork() -> Iterator[None]:
+    """Let torch use one core, if this process is a fork of one that may have used torch.
+
+    OpenMP's threads stay behind in the parent, and a layer split over several would wait for them
+    for ever. (torch's DataLoader does the same for its workers.)
+    """
+    if not _is_fork():
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _is_fork() -> bool:
+    return os.getpid() != _IMPORTED_BY
 
 
 def waiting(cores: int) -> int:

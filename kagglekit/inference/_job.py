@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from kagglekit.inference._answers import batch_for
+from kagglekit.inference._answers import batch_for, cores_for
 from kagglekit.inference._decide import Decision
 from kagglekit.inference._network import Mean
 from kagglekit.inference._options import Options, cuts, given, numbers, planes_of
@@ -56,6 +56,7 @@ class Job:
         device: of the models.
         views: how each window is looked at.
         threads: how many decode at a time.
+        cores: how many batches are predicted at a time.
         blend, mean, exclusive, skip_background, batch_size, amp, compile, progress, checkpoint: as
             in `Options`.
     """
@@ -70,6 +71,7 @@ class Job:
     device: torch.device
     views: tuple[View, ...]
     threads: int
+    cores: int
     blend: Blend
     mean: Mean
     exclusive: bool
@@ -120,13 +122,15 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         raise ValueError(f"mean={mean!r} must be 'prob', 'logit' or 'geometric'")
     if mean == "logit" and len(members) > 1:
         raise ValueError("mean='logit' needs models of one scale and one window; use mean='prob'")
+    # By all windows, not by those left or a rank's: last digits depend on how torch computes.
+    windows = sum(len(member.grid) for member in members)
+    compiled = options.get("compile", False)
     batch_size: Any = options.get("batch_size")
     device = _device(models)
     if batch_size is None:
         grids = [member.grid for member in members]
         pixels = max(grid.rows.window * grid.columns.window for grid in grids)
-        compiled = options.get("compile", False)
-        batch_size = batch_for(sum(map(len, grids)), pixels, device, compiled)
+        batch_size = batch_for(windows, pixels, device, compiled)
     if not isinstance(batch_size, Integral) or batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} must be a whole number of at least 1")
     planes = planes_of(options, recipe.classes)
@@ -143,13 +147,14 @@ def make_job(models: Model | Sequence[Model], slide: Slide, options: Options) ->
         device=device,
         views=views(options.get("tta", "none")),
         threads=_threads(),
+        cores=cores_for(windows, int(batch_size), device, compiled),
         blend=options.get("blend", "trapezoid"),
         mean=mean,
         exclusive=options.get("exclusive", False),
         skip_background=options.get("skip_background", False),
         batch_size=int(batch_size),
         amp=options.get("amp", True),
-        compile=options.get("compile", False),
+        compile=compiled,
         progress=options.get("progress", True),
         checkpoint=Path(options["checkpoint"]) if "checkpoint" in options else None,
     )

@@ -10,7 +10,7 @@ import torch
 
 from kagglekit.errors import PlanError
 from kagglekit.inference._activations import activation_bytes
-from kagglekit.inference._answers import cores_for, waiting
+from kagglekit.inference._answers import waiting
 from kagglekit.inference._batches import ON_GPU, stored_as
 from kagglekit.inference._feed import AHEAD, chunk_edges
 from kagglekit.inference._job import Job, ranks_here
@@ -116,9 +116,8 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
     chunk = [max(last - first for first, last in pairwise(e)) for e in edges]
     host = AHEAD + _READER + 2 * job.threads * math.prod(chunk) * pixel
     windows = [len(member.grid) for member in job.members]
-    cores = cores_for(sum(windows), job.batch_size, job.device, job.compile)
     on_gpu = job.device.type == "cuda"
-    held = job.batch_size * (ON_GPU if on_gpu else 1 + waiting(cores))  # windows at a time
+    held = job.batch_size * (ON_GPU if on_gpu else 1 + waiting(job.cores))  # windows at a time
     # Of all scales pixels are kept until the windows that reach furthest have been filled.
     reach = max(member.grid.axes[job.axis].window * member.scale for member in job.members)
     for scale in {member.scale for member in job.members}:
@@ -149,7 +148,7 @@ def make_plan(job: Job, networks: list[Network]) -> Plan:
         direction=("down", "to the right")[job.axis],
         device=str(job.device),
         host_bytes=host if on_gpu else host + there,
-        layer_bytes=_layer_bytes(job, cores * job.batch_size * largest),
+        layer_bytes=_layer_bytes(job, job.cores * job.batch_size * largest),
         device_bytes=there if on_gpu else 0,
         seconds=None,
     )

@@ -12,7 +12,7 @@ import torch
 
 from kagglekit import scratch
 from kagglekit.bars import tqdm
-from kagglekit.inference._answers import answers, cores_for, waiting, workers
+from kagglekit.inference._answers import answers, safe_in_a_fork, waiting, workers
 from kagglekit.inference._batches import Batch, Batches
 from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
 from kagglekit.inference._combine import Combine, Stretch, needed_rows
@@ -97,7 +97,7 @@ def sweep(job: Job, rows: range, sink: Sink) -> Stats:
     keep_freed_memory()
     on_gpu = job.device.type == "cuda"
     models = [model for member in job.members for model in member.models]
-    with torch.inference_mode(), channels_last(models if on_gpu else []):
+    with torch.inference_mode(), safe_in_a_fork(), channels_last(models if on_gpu else []):
         run = _Run(job, rows, sink)
         with _alone_in(job.checkpoint):
             note = None
@@ -172,13 +172,10 @@ class _Run:
         bar = tqdm(
             total=stats.tiles, desc=job.slide.path.name, unit="tile", disable=not job.progress
         )
-        # By all windows, not by those left or a rank's: last digits depend on how torch computes.
-        windows = sum(len(member.grid) for member in job.members)
-        cores = cores_for(windows, job.batch_size, job.device, job.compile)
         with (
             bar,
             self.tracks[0].network.precision(job.device),
-            workers(cores, job.threads) as pool,
+            workers(job.cores, job.threads) as pool,
             Feed(job.slide, job.axis, demands, pool) as feed,
         ):
             batches = Batches(
@@ -187,9 +184,9 @@ class _Run:
                 job.batch_size,
                 job.skip_background,
                 job.device,
-                waiting(cores),
+                waiting(job.cores),
             )
-            for batch, found, seconds in answers(batches, self._predict, cores, pool):
+            for batch, found, seconds in answers(batches, self._predict, job.cores, pool):
                 track = self.tracks[batch.track]
                 stats.network_seconds += seconds
                 if found is not None:
