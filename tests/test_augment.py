@@ -254,3 +254,18 @@ def test_cutmix_refuses_what_does_not_pair_up():
         match=r"^images \(2, 3, 8, 8\) and masks \(2, 1, 8, 9\) do not pair up: expected \(N, C, h, w\) and \(N, K, h, w\)$",
     ):
         augment.cutmix(torch.zeros(2, 3, 8, 8), torch.zeros(2, 1, 8, 9), key=(0,))
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["light", "heavy"])
+@pytest.mark.parametrize(
+    ("values", "told"), [((250, 300), "from 250 to 300"), ((-1, 1), "from -1 to 1")]
+)
+def test_floats_that_would_be_cut_off_are_refused(name, backend, values, told):
+    pixels = np.linspace(*values, 32 * 32 * 3, dtype=np.float32).reshape(32, 32, 3)
+    with pytest.raises(ValueError) as raised:
+        augment.preset(name, backend)(pixels, np.zeros((1, 32, 32), np.uint8), key=(0,))
+    assert str(raised.value) == (
+        f"a picture of float32 {told}: expected values in [0, 1], where light and colour are "
+        "changed; store it scaled to that"
+    )

@@ -188,6 +188,10 @@ def test_masks_that_do_not_fit_the_kind_of_rows(tmp_path: Path) -> None:
         ):
             writer["a"] = [(A, 1.5)]
         with pytest.raises(
+            SubmissionError, match=r"^`a`: a confidence is None: expected a number from 0 to 1$"
+        ):
+            writer["a"] = [(A, None)]
+        with pytest.raises(
             SubmissionError, match=r"^`a`: expected an RLE or a list of them, got ndarray\n"
         ):
             writer["a"] = [(A.to_mask(), 0.5)]

@@ -3,8 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from kagglekit.augment import _torchvision
-from kagglekit.augment._steps import Augmentation, Step, adapt, hide, restain, turn
+from kagglekit.augment._steps import (
+    Augmentation,
+    Masks,
+    Pixels,
+    Step,
+    adapt,
+    hide,
+    restain,
+    turn,
+)
 
 PRESETS = ("light", "heavy", "stain")
 """The names `preset` knows."""
@@ -26,7 +37,7 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
             left out unless they are 3.
 
     Returns:
-        The augmentation, which can be pickled.
+        The augmentation, which can be pickled. Of floats outside [0, 1] it raises ValueError.
 
     Raises:
         ValueError: there is no such preset or backend, or stains are asked of pictures that are
@@ -34,7 +45,7 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
 
     Example:
         >>> [type(step).__name__ for step in preset("stain").steps]
-        ['function', '_Albumentations', 'function']
+        ['function', 'function', '_Albumentations', 'function']
     """
     for given, known, what in ((name, PRESETS, "preset"), (backend, BACKENDS, "backend")):
         if given not in known:
@@ -43,7 +54,17 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
         raise ValueError(f"preset 'stain' needs RGB, not {channels} channel(s): take 'heavy'")
     make = _albumentations if backend == "albumentations" else _torchvision.step
     last: dict[str, list[Step]] = {"light": [], "heavy": [hide], "stain": [restain]}
-    return Augmentation([turn, make(name, channels), *last[name]])
+    return Augmentation([turn, _check, make(name, channels), *last[name]])
+
+
+def _check(pixels: Pixels, masks: Masks, rng: np.random.Generator) -> tuple[Pixels, Masks]:
+    """Refuse floats outside [0, 1]: both libraries would cut them off there."""
+    if pixels.dtype.kind == "f" and not (pixels.min() >= 0 and pixels.max() <= 1):
+        raise ValueError(
+            f"a picture of {pixels.dtype} from {pixels.min():g} to {pixels.max():g}: expected "
+            "values in [0, 1], where light and colour are changed; store it scaled to that"
+        )
+    return pixels, masks
 
 
 def _albumentations(name: str, channels: int) -> Step:

@@ -85,10 +85,17 @@ def _split(masks: Masks, confident: bool) -> tuple[list[RLE], list[float]]:
             f"expected an RLE or a list of them, got {', '.join(sorted(strange))}",
             hint="encode a mask first: RLE.from_mask(mask)",
         )
-    wrong = [confidence for _, confidence in pairs if not 0 <= confidence <= 1]
+    wrong = [confidence for _, confidence in pairs if not _is_share(confidence)]
     if wrong:
         raise SubmissionError(f"a confidence is {wrong[0]}: expected a number from 0 to 1")
     return [mask for mask, _ in pairs], [float(confidence) for _, confidence in pairs]
+
+
+def _is_share(confidence: Any) -> bool:
+    try:
+        return 0 <= float(confidence) <= 1
+    except (TypeError, ValueError):
+        return False
 
 
 def _number(confidence: float) -> str:
