@@ -62,3 +62,20 @@ def test_looks_closer_only_around_the_best():
 @pytest.mark.parametrize("values", [[0.0], [0.5]])
 def test_a_single_value(values):
     assert explore(values, lambda v: [0.3] * len(v), lambda a, b: [], 0.1).chosen == values[0]
+
+
+@pytest.mark.parametrize(
+    ("peak", "seen"), [(3, [5, 15]), (10, [5, 15]), (42, [35, 45]), (97, [85])]
+)
+def test_looks_below_the_first_where_that_is_the_best(peak, seen):
+    asked = []
+
+    def score(values):
+        asked.append(list(values))
+        return [-abs(value - peak) for value in values]
+
+    def halves(one, two):
+        return [(one + two) // 2]
+
+    explore([10, 20, 30, 40, 50, 60, 70, 80, 90], score, halves, 0.0, below=0)
+    assert asked[1] == seen

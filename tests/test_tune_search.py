@@ -361,6 +361,19 @@ def test_instances_are_measured_as_instances():
     assert whole.score < found.score  # one mask for all is no way to make instances
 
 
+def test_a_threshold_near_zero_is_found():
+    """A timid network of surfaces or instances may be best at a hundredth."""
+    maps, truth = {}, {}
+    for k in range(5):
+        values = np.full((1, 40, 50), 3, np.uint8)
+        values[0, 5 + k : 20, 10:30] = 5
+        maps[f"i{k}"] = Prob(values, 1, (40, 50))
+        truth[f"i{k}"] = [rle(values[0] > 4)]
+    found = tune.search(Made(maps), BOWL, truth, parameters=["threshold"])
+    assert found.score == 1
+    assert 3 < found.cuts()[0].threshold * 255 < 5
+
+
 @pytest.mark.parametrize(
     "slug",
     [

@@ -73,6 +73,7 @@ def explore(
     score: Callable[[Sequence[float]], Sequence[float]],
     between: Callable[[float, float], Sequence[float]],
     tolerance: float,
+    below: float | None = None,
 ) -> Curve:
     """Score coarse values, then those between the best one and its neighbours.
 
@@ -81,10 +82,13 @@ def explore(
         score: gives the scores of values.
         between: gives the values to try between two, ascending, without the two.
         tolerance: as for `choose`.
+        below: the neighbour of the first value; it has none by default.
     """
     known = dict(zip(values, score(values), strict=True))
     best = int(np.argmax(_numbers(list(known.values()))))
     near = list(values[max(best - 1, 0) : best + 2])
+    if best == 0 and below is not None:
+        near.insert(0, below)
     fine = [value for one, two in pairwise(near) for value in between(one, two)]
     known |= dict(zip(fine, score(fine), strict=True))
     ordered = sorted(known)

@@ -39,7 +39,9 @@ class _Line:
         if name == "threshold":
             if cut.is_bare and self.measure.by_sums:
                 return choose(THRESHOLDS, score(THRESHOLDS), self.tolerance)
-            return explore(THRESHOLDS[12::_COARSE], score, _thresholds, self.tolerance)
+            # Near 0, where masks are full of specks that take long to score, only if that may help.
+            coarse, least = THRESHOLDS[12::_COARSE], THRESHOLDS[0]
+            return explore(coarse, score, _thresholds, self.tolerance, least)
         if name == "high_threshold":
             higher = [value for value in THRESHOLDS[12::_COARSE] if value > cut.threshold]
             return explore([0.0, *higher], score, _thresholds, self.tolerance)
