@@ -269,3 +269,15 @@ def test_floats_that_would_be_cut_off_are_refused(name, backend, values, told):
         f"a picture of float32 {told}: expected values in [0, 1], where light and colour are "
         "changed; store it scaled to that"
     )
+
+
+@BOTH
+def test_a_preset_for_other_channels_says_so(backend):
+    pixels, masks = np.zeros((32, 32, 5), np.uint8), np.zeros((1, 32, 32), np.uint8)
+    with pytest.raises(ValueError) as raised:
+        augment.preset("heavy", backend)(pixels, masks, key=(0,))
+    assert str(raised.value) == (
+        "a picture of 5 channels, and the preset is for 3: preset(..., channels=5)"
+    )
+    augment.preset("light", backend)(pixels, masks, key=(0,))
+    augment.preset("heavy", backend, channels=5)(pixels, masks, key=(0,))

@@ -605,6 +605,12 @@ def refusals():
             "a model is in training mode; call model.eval() first",
         ),
         "channels": (grey, {}, "0.tiff has 3 channels; the model takes 1"),
+        "exclusive": (
+            small_unet(),
+            {"exclusive": "no"},
+            "exclusive='no' must be True or False",
+        ),
+        "amp": (small_unet(), {"amp": 0}, "amp=0 must be True or False"),
         "tta": (
             small_unet(),
             {"tta": "d5"},

@@ -62,6 +62,11 @@ def test_an_output_that_is_no_tensor_is_named():
         Model(Raw(lambda x: "mask"), Recipe())(torch.rand(1, 3, 4, 4))
 
 
+def test_a_model_begins_in_its_network_s_mode():
+    assert not Model(nn.Conv2d(3, 1, 1).eval(), Recipe()).training
+    assert Model(nn.Conv2d(3, 1, 1), Recipe()).training
+
+
 def test_pixels_are_normalised_by_the_recipe():
     recipe = Recipe(mean=(0.1, 0.2, 0.3), std=(0.5, 1.0, 2.0))
     x = torch.tensor([255, 0, 51], dtype=torch.uint8).reshape(1, 3, 1, 1)

@@ -191,6 +191,13 @@ def test_masks_that_do_not_fit_the_kind_of_rows(tmp_path: Path) -> None:
             SubmissionError, match=r"^`a`: a confidence is None: expected a number from 0 to 1$"
         ):
             writer["a"] = [(A, None)]
+        with pytest.raises(SubmissionError) as caught:
+            writer["a"] = (A, 0.5)
+        assert str(caught.value) == (
+            "`a`: expected an RLE or a list of them, got float\n"
+            "hint: encode a mask first: RLE.from_mask(mask); confidences come in pairs: "
+            "[(mask, 0.9), ...]"
+        )
         with pytest.raises(
             SubmissionError, match=r"^`a`: expected an RLE or a list of them, got ndarray\n"
         ):

@@ -503,6 +503,15 @@ def test_planes_that_are_not_the_classes_are_refused_before_an_epoch(tmp_path):
     assert not (tmp_path / "run").exists()
     replace(steel, finish=lambda planes: planes * 4).check(model)
     replace(steel, options={"planes": (0, 0, 0, 0)}).check(model)
+    names = Recipe("unet", {"width": 2}, classes=4, class_names=("2", "1", "3", "4"))
+    with pytest.raises(ValueError) as raised:
+        steel.check(build(names))
+    assert str(raised.value) == (
+        "the model's planes are 2, 1, 3, 4, the classes of `severstal-steel-defect-detection` "
+        "1, 2, 3, 4: give Validation the option planes, which puts them in order"
+    )
+    replace(steel, options={"planes": (1, 0, 2, 3)}).check(build(names))
+    steel.check(build(replace(names, class_names=("a", "b", "c", "d"))))
     replace(steel, options={"planes": None}).check(build(Recipe("unet", {"width": 2}, classes=4)))
 
 

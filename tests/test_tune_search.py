@@ -568,3 +568,12 @@ def test_refusals():
     with pytest.raises(DataError) as raised:
         tune.search(store, KIDNEY, {"i0": truth["i0"]})
     assert str(raised.value) == "no truth for 4 images\n  - i1\n  - i2\n  - i3\n  - i4"
+
+
+def test_a_finish_that_returns_nothing_is_named():
+    store, truth = case(count=5)
+    with pytest.raises(ValueError) as raised:
+        tune.search(store, KIDNEY, truth, finish=lambda planes: None)
+    assert str(raised.value) == (
+        "finish returned None; expected the masks of an image, a list of RLEs"
+    )

@@ -1,6 +1,7 @@
 """Three augmentations by name, each over either of two libraries."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
             left out unless they are 3.
 
     Returns:
-        The augmentation, which can be pickled. Of floats outside [0, 1] it raises ValueError.
+        The augmentation, which can be pickled. It raises ValueError for floats outside [0, 1] and,
+        if not "light", for pictures of other channels.
 
     Raises:
         ValueError: there is no such preset or backend, or stains are asked of pictures that are
@@ -45,7 +47,7 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
 
     Example:
         >>> [type(step).__name__ for step in preset("stain").steps]
-        ['function', 'function', '_Albumentations', 'function']
+        ['function', 'partial', '_Albumentations', 'function']
     """
     for given, known, what in ((name, PRESETS, "preset"), (backend, BACKENDS, "backend")):
         if given not in known:
@@ -54,11 +56,19 @@ def preset(name: str, backend: str = "albumentations", channels: int = 3) -> Aug
         raise ValueError(f"preset 'stain' needs RGB, not {channels} channel(s): take 'heavy'")
     make = _albumentations if backend == "albumentations" else _torchvision.step
     last: dict[str, list[Step]] = {"light": [], "heavy": [hide], "stain": [restain]}
-    return Augmentation([turn, _check, make(name, channels), *last[name]])
+    check = partial(_check, None if name == "light" else channels)
+    return Augmentation([turn, check, make(name, channels), *last[name]])
 
 
-def _check(pixels: Pixels, masks: Masks, rng: np.random.Generator) -> tuple[Pixels, Masks]:
-    """Refuse floats outside [0, 1]: both libraries would cut them off there."""
+def _check(
+    channels: int | None, pixels: Pixels, masks: Masks, rng: np.random.Generator
+) -> tuple[Pixels, Masks]:
+    """Refuse other channels than expected, and floats outside [0, 1], which would be cut off."""
+    if channels not in (None, pixels.shape[2]):
+        raise ValueError(
+            f"a picture of {pixels.shape[2]} channels, and the preset is for {channels}: "
+            f"preset(..., channels={pixels.shape[2]})"
+        )
     if pixels.dtype.kind == "f" and not (pixels.min() >= 0 and pixels.max() <= 1):
         raise ValueError(
             f"a picture of {pixels.dtype} from {pixels.min():g} to {pixels.max():g}: expected "

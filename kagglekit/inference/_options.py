@@ -9,6 +9,8 @@ from typing import Any, TypedDict, cast
 from kagglekit.inference._network import Mean
 from kagglekit.tiling import Blend
 
+_SWITCHES = ("exclusive", "skip_background", "amp", "compile", "progress")
+
 
 class Options(TypedDict, total=False):
     """How to predict. What is left out, or None, comes from the models' recipes, as in training.
@@ -66,6 +68,7 @@ def given(options: Options) -> Options:
 
     Raises:
         TypeError: there is no option of that name; the nearest one is told.
+        ValueError: an option that is either on or off is something else: "no" would be on.
     """
     known = list(Options.__annotations__)
     for name in options:
@@ -73,7 +76,11 @@ def given(options: Options) -> Options:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
             raise TypeError(f"no option {name!r}: {hint}")
-    return cast(Options, {name: value for name, value in options.items() if value is not None})
+    found = {name: value for name, value in options.items() if value is not None}
+    for name in _SWITCHES:
+        if not isinstance(found.get(name, False), bool):
+            raise ValueError(f"{name}={found[name]!r} must be True or False")
+    return cast(Options, found)
 
 
 def numbers(value: Any, count: int, name: str, of_what: str) -> tuple[Any, ...]:

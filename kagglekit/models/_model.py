@@ -14,7 +14,7 @@ _SOFTMAX = nn.Softmax | nn.Softmax2d | nn.LogSoftmax
 
 
 class Model(nn.Module):
-    """A network with its recipe: raw pixels in, plain logits out.
+    """A network with its recipe: raw pixels in, plain logits out; in the network's mode at first.
 
     Args:
         net: any network of (N, in_channels, H, W) floats; its output may be a tensor, a dict with
@@ -36,6 +36,7 @@ class Model(nn.Module):
                 stacklevel=2,
             )
         self.net = net
+        self.training = net.training  # a network in evaluation mode makes a model in that mode
         self.recipe = recipe
         # Buffers, so they move to the device with the model; not saved: the recipe has them.
         mean, std = _per_channel(recipe.mean), _per_channel(recipe.std)

@@ -83,7 +83,8 @@ def _split(masks: Masks, confident: bool) -> tuple[list[RLE], list[float]]:
     if strange:
         raise SubmissionError(
             f"expected an RLE or a list of them, got {', '.join(sorted(strange))}",
-            hint="encode a mask first: RLE.from_mask(mask)",
+            hint="encode a mask first: RLE.from_mask(mask)"
+            + ("; confidences come in pairs: [(mask, 0.9), ...]" if confident else ""),
         )
     wrong = [confidence for _, confidence in pairs if not _is_share(confidence)]
     if wrong:

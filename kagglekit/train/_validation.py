@@ -69,14 +69,24 @@ class Validation:
         """Refuse a model whose planes make no submission.
 
         Raises:
-            ValueError: it has another number of planes than there are classes, and no `finish`.
+            ValueError: it has another number of planes than there are classes, or the classes in
+                another order, by its recipe's names, and there is no `finish`.
         """
-        chosen = self.options.get("planes")
-        planes = model.recipe.classes if chosen is None else len(chosen)
-        if self._classes and self.finish is None and planes != self._classes:
+        if not self._classes or self.finish is not None:
+            return
+        chosen, recipe = self.options.get("planes"), model.recipe
+        planes = range(recipe.classes) if chosen is None else chosen
+        if len(planes) != self._classes:
             raise ValueError(
-                f"{planes} planes are predicted, `{self.comp.slug}` has {self._classes} classes: "
-                "give Validation the option planes, or a finish, which makes their masks"
+                f"{len(planes)} planes are predicted, `{self.comp.slug}` has {self._classes} "
+                "classes: give Validation the option planes, or a finish, which makes their masks"
+            )
+        names = [recipe.class_names[plane] for plane in planes] if recipe.class_names else []
+        classes = list(self.comp.submission.classes)
+        if sorted(names) == sorted(classes) and names != classes:
+            raise ValueError(
+                f"the model's planes are {', '.join(names)}, the classes of `{self.comp.slug}` "
+                f"{', '.join(classes)}: give Validation the option planes, which puts them in order"
             )
 
     def score(self, model: Model) -> Score | None:

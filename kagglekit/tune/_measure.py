@@ -114,5 +114,7 @@ def finished(planes: list[RLE], comp: Profile, finish: Finish | None) -> Sequenc
     """Make the masks of a submission's rows of a model's planes."""
     if finish is not None:
         masks = finish(planes)
+        if masks is None:
+            raise ValueError("finish returned None; expected the masks of an image, a list of RLEs")
         return [masks] if isinstance(masks, RLE) else masks
     return components(planes[0]) if comp.submission.rows == "instances" else planes
