@@ -160,8 +160,12 @@ def test_every_competition_has_odd_tests(slug: str, tmp_path: Path) -> None:
             assert {mask.shape for mask in test.truth[image]} <= {shape}
         first = thumbnail(data, min(images.values()))[0]
         assert np.ptp(first) == 0 or "empty" not in test.name
-        sample = table.read_table(test.tree / data.rules.sample)
-        assert len(sample[1]) == len(images) * max(1, len(data.rules.classes))
+        header, rows = table.read_table(test.tree / data.rules.sample)
+        assert len(rows) == len(images) * max(1, len(data.rules.classes))
+        for row in rows if data.rules.size_columns else []:
+            cells = dict(zip(header, row, strict=True))
+            told = tuple(int(cells[column]) for column in data.rules.size_columns)
+            assert told == data.shape(images[cells[data.rules.id]])
 
 
 def test_sixteen_bits_are_sixteen_bits(odd: Sequence[fuzz.Test]) -> None:
