@@ -6,6 +6,7 @@ build command works without them. Exit codes: docs/exit-codes.md.
 
 import argparse
 import math
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -30,16 +31,23 @@ _SIGNALLED = 128  # shells add a signal's number to it
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    if hasattr(sys.stdout, "reconfigure"):  # names of files may be none of the terminal's letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         with _orderly_end():
             code: int = options.run(options)
+            sys.stdout.flush()
     except KeyboardInterrupt:
         print("error: stopped", file=sys.stderr)
         return _SIGNALLED + signal.SIGINT
     except KagglekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:  # who reads has seen enough, as `head` does
+        # Else Python itself complains of it at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _SIGNALLED + getattr(signal, "SIGPIPE", 13)
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"error: {error}", file=sys.stderr)
         return KagglekitError.exit_code

@@ -1,6 +1,7 @@
 """The `kagglekit` command: exit codes and output, whole."""
 
 import argparse
+import os
 import re
 import signal
 import subprocess
@@ -443,3 +444,23 @@ def test_the_module_is_the_command() -> None:
     assert done.stdout == f"kagglekit {__version__}\n"
     failed = subprocess.run([sys.executable, "-m", "kagglekit", "check", "no.csv"], check=False)
     assert failed.returncode != 0
+
+
+def test_a_reader_who_has_seen_enough_is_no_error() -> None:
+    command = [sys.executable, "-m", "kagglekit", "competitions"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.returncode, told) == (128 + 13, b"")
+
+
+def test_a_name_that_the_terminal_has_no_letters_for(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "kagglekit", "fake", "tgs-salt-identification-challenge"]
+    ended = subprocess.run(
+        [*command, "--out", "ü"], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("\\xfc: ")

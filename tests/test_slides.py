@@ -1,5 +1,6 @@
 """What a slide is, on one small file; its parts have files of their own, `test_slides_*.py`."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,14 @@ def test_neither_torch_nor_tifffile_is_imported():
         text=True,
     )
     assert run.stdout.strip() == "[]", run.stderr
+
+
+def test_a_name_that_is_not_utf8_is_the_reason(tmp_path):
+    by_rasterio(tmp_path / "a.tiff", picture((75, 91)), **RGB | TILED)
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.tiff"))
+    (tmp_path / "a.tiff").rename(path)
+    with pytest.raises(SlideError) as raised:
+        open_slide(path)
+    assert str(raised.value) == (
+        f"{path}: its name is not UTF-8, and GDAL takes no other\nhint: rename it"
+    )

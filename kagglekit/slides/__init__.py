@@ -50,6 +50,10 @@ def open_slide(path: str | os.PathLike[str]) -> Slide:
         return Slide(_describe(path, kind))
     except SlideError:
         raise
+    except UnicodeEncodeError as error:
+        raise SlideError(
+            f"{path}: its name is not UTF-8, and GDAL takes no other", hint="rename it"
+        ) from error
     except FAILURES as error:
         why = cause(error)
         hint = remedy(why, lambda: _DAMAGED)
