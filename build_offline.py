@@ -36,6 +36,9 @@ def main() -> int:
     except KagglekitError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that may not be written
+        print(f"error: {error}", file=sys.stderr)
+        return KagglekitError.exit_code
     return 0
 
 

@@ -2,11 +2,21 @@
 
 import os
 import threading
+from contextlib import suppress
 
 from tqdm.auto import tqdm
 from tqdm.std import tqdm as plain
 
-__all__ = ["tqdm"]
+__all__ = ["say", "tqdm"]
+
+
+def say(text: str) -> None:
+    """Print lines above the bars, if somebody can read them.
+
+    An output that is closed, or has no letters for them, ends no work of hours.
+    """
+    with suppress(OSError, ValueError, AttributeError):
+        tqdm.write(text)
 
 
 def _own_lock() -> None:

@@ -1,5 +1,7 @@
 import os
 import signal
+import subprocess
+import sys
 import threading
 
 from tqdm import tqdm as plain
@@ -44,3 +46,24 @@ def test_a_fork_draws_though_a_thread_of_its_parent_was_drawing():
     kill.cancel()
     forked.set()
     thread.join()
+
+
+SAYING = """
+import os, sys
+from kagglekit.bars import say
+
+say("Größe")
+sys.stdout = None
+say("nobody")
+print("done", file=sys.stderr)
+"""
+
+
+def test_what_nobody_can_read_ends_nothing():
+    ended = subprocess.run(
+        [sys.executable, "-c", SAYING],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "done\n")

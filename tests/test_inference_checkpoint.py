@@ -492,3 +492,26 @@ def test_a_map_cannot_take_a_folder_s_place(slide, tmp_path):
         predict_prob(network, slide, tmp_path, progress=False)
     assert str(raised.value) == f"{tmp_path} is a folder; name a file in it"
     assert network.net.calls == 0
+
+
+def test_two_maps_are_not_written_into_one_file(slide, tmp_path):
+    path, options = tmp_path / "map.npy", {"progress": False, "batch_size": 1}
+    expected = np.array(predict_prob(model(), slide, path, **options))
+    path.unlink()
+    refused = []
+
+    class Beside(torch.nn.Module):
+        """Begins another prediction of the same file when this one has begun."""
+
+        def forward(self, x):
+            if (tmp_path / "map.npy.part").exists() and not refused:
+                refused.append(None)
+                with pytest.raises(ValueError) as raised:
+                    predict_prob(model(), slide, path, **options)
+                refused[0] = str(raised.value)
+            return model().net(x)
+
+    found = predict_prob(Model(Beside(), model().recipe).eval(), slide, path, **options)
+    assert refused == [f"another prediction is writing {path}"]
+    assert np.array_equal(found, expected)
+    assert [each.name for each in tmp_path.iterdir() if "map" in each.name] == ["map.npy"]

@@ -375,6 +375,8 @@ def test_what_attempt_lets_through(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             with pytest.raises(OSError, match=r"^disk full\n"), writer.attempt("a"):
                 writer["a"] = A
         with writer.attempt("b"):
+            raise ValueError("\udcff")  # a name that is not UTF-8
+        with writer.attempt("b"):
             raise OSError("this one's file alone")
         writer["a"] = A
     assert writer.failed == {"b": "OSError: this one's file alone"}

@@ -35,7 +35,7 @@ def _measure(model: Model) -> float:
     recipe = model.recipe
     side = min(recipe.window, -(-_SIDE // recipe.stride) * recipe.stride)
     with torch.inference_mode():
-        pixels = torch.zeros(1, side, side, recipe.in_channels, dtype=torch.uint8)
+        pixels = torch.zeros(1, side, side, recipe.in_channels, dtype=torch.uint8, device="cpu")
         try:
             with _Live() as live:
                 model(pixels.permute(0, 3, 1, 2))

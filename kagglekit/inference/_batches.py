@@ -111,10 +111,10 @@ class Batches:
         dtype = torch.from_numpy(np.empty(0, stored_as(slide.dtype))).dtype
         if self._stream is not None:
             # Pinned, so that it can be copied while the GPU computes; torch reuses it afterwards.
-            return torch.empty(shape, dtype=dtype, pin_memory=True)
+            return torch.empty(shape, dtype=dtype, device="cpu", pin_memory=True)
         used = self._memory.setdefault(shape, deque())
         if len(used) <= self.kept:
-            used.append(torch.empty(shape, dtype=dtype))
+            used.append(torch.empty(shape, dtype=dtype, device="cpu"))
         else:
             used.rotate(-1)  # the longest unused comes last, and is used again
         return used[-1]

@@ -3,6 +3,7 @@
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Unpack
@@ -16,6 +17,7 @@ from kagglekit.inference._job import Job, make_job
 from kagglekit.inference._options import Options
 from kagglekit.inference._runs import Part, RunSink, assemble
 from kagglekit.inference._sweep import Stats, sweep
+from kagglekit.locks import held
 from kagglekit.models import Model
 from kagglekit.regions import keep_seeded
 from kagglekit.rle import RLE
@@ -112,7 +114,8 @@ def predict_prob(
         h = ceil(height / scale).
 
     Raises:
-        TypeError, ValueError, SlideError, PlanError: as `predict`.
+        TypeError, ValueError, SlideError, PlanError: as `predict`; ValueError also where another
+            prediction is writing the file.
         OSError: the file cannot be written, or the disk has no room for it; found out with the
             first strip.
     """
@@ -125,15 +128,16 @@ def predict_prob(
     if path.exists() and path.samefile(slide.path):
         raise ValueError(f"{path} is the slide itself; name another file")
     beside = path.with_name(f"{path.name}.part")
-    sink = _MapSink(beside, job, dtype)
-    try:
-        sweep(job, range(job.small[job.axis]), sink)
-    except BaseException:
-        if job.checkpoint is None:  # nobody can go on with it
-            beside.unlink(missing_ok=True)
-        raise
-    sink.close()
-    beside.replace(path)
+    with ExitStack() as alone:
+        sink = _MapSink(beside, job, dtype, alone)
+        try:
+            sweep(job, range(job.small[job.axis]), sink)
+        except BaseException:
+            if job.checkpoint is None and sink.is_ours:  # nobody can go on with it
+                beside.unlink(missing_ok=True)
+            raise
+        sink.close()
+        beside.replace(path)
     forget(job.checkpoint)
     found: npt.NDArray[Any] = np.load(path, mmap_mode="r")
     return found
@@ -167,13 +171,12 @@ def _predict(job: Job) -> Prediction:
 
 
 def _new_map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    """Make a `.npy` file, and its folder, and map it.
+    """Make a `.npy` file and map it.
 
     Raises:
         OSError: there is no room for it. (The system promises room that it has not; when it finds
             out it kills who writes to a map.)
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     made: npt.NDArray[Any] = np.lib.format.open_memmap(path, "w+", dtype, shape)
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
@@ -182,11 +185,22 @@ def _new_map(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.ND
 
 
 class _MapSink:
-    """Takes parts of the map and writes them to a file."""
+    """Takes parts of the map and writes them to a file.
+
+    Args:
+        path: of the file.
+        job: what is predicted.
+        dtype: of the file.
+        alone: holds the lock on the file once it is begun.
+
+    Attributes:
+        is_ours: whether the file is written here, and by nobody else.
+    """
 
     lead = 0
 
-    def __init__(self, path: Path, job: Job, dtype: str) -> None:
+    def __init__(self, path: Path, job: Job, dtype: str, alone: ExitStack) -> None:
+        self._alone, self.is_ours = alone, False
         self._axis, self._dtype, self._at = job.axis, np.dtype(dtype), 0
         self._path, self._shape = path, (job.classes, *job.small)
         self.kind = f"{dtype} map in {path.resolve()}"
@@ -198,6 +212,8 @@ class _MapSink:
 
     def add(self, prob: torch.Tensor) -> None:
         if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._take()
             self._file = _new_map(self._path, self._dtype, self._shape)
         if self._dtype == np.uint8:
             prob = (prob * 255).round()
@@ -222,8 +238,20 @@ class _MapSink:
             self._at, self._file = at, file
         return True
 
+    def _take(self) -> None:
+        """Hold the file, whose folder is there; two that write to it would mix their maps."""
+        if self.is_ours:
+            return
+        lock = self._path.with_name(f".{self._path.name}.lock")
+        self.is_ours = self._alone.enter_context(held(lock))
+        if not self.is_ours:
+            raise ValueError(f"another prediction is writing {self._path.with_suffix('')}")
+
     def _begun(self) -> npt.NDArray[Any] | None:
         """Return the file that a killed process has begun, None if it is not there any more."""
+        if not self._path.is_file():
+            return None
+        self._take()
         try:
             file = np.lib.format.open_memmap(self._path, "r+")
         except (OSError, ValueError):  # not there, or something else

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from kagglekit import scratch
-from kagglekit.bars import tqdm
+from kagglekit.bars import say, tqdm
 from kagglekit.inference._answers import answers, safe_in_a_fork, waiting, workers
 from kagglekit.inference._batches import Batch, Batches
 from kagglekit.inference._checkpoint import Changes, Checkpoint, State, key_of
@@ -137,7 +137,7 @@ class _Run:
         networks = [_network(job, member) for member in job.members]
         plan = make_plan(job, networks)
         if job.progress and plan.windows >= WORTH_TELLING:
-            tqdm.write(str(plan))
+            say(str(plan))
         for member, network in zip(job.members, networks, strict=True):
             factor = member.scale // job.scale
             keep = needed_rows(wanted, job.small[job.axis], factor)

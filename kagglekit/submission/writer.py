@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Literal
 
 from kagglekit import mounts
-from kagglekit.bars import tqdm
+from kagglekit.bars import say, tqdm
 from kagglekit.competitions import Data, Profile
 from kagglekit.errors import DataError, SubmissionError
 from kagglekit.locks import held
@@ -238,8 +238,8 @@ class Writer:
         first, *_ = str(error).splitlines() or [""]
         reason = f"{type(error).__name__}: {first}".removesuffix(": ")
         self.failed[image_id] = reason
-        tqdm.write(f"`{image_id}` failed: {reason}")
-        with self.log.open("a", encoding="utf-8") as file:
+        say(f"`{image_id}` failed: {reason}")
+        with self.log.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write(f"`{image_id}`\n{''.join(traceback.format_exception(error))}\n")
 
     def _failures(self) -> list[str]:
@@ -252,10 +252,10 @@ class Writer:
         """Say how much of the test has masks, where that is not all of it."""
         if len(self._done) == len(self._images) and not self.failed:
             return
-        tqdm.write(f"{self.path.name}: masks for {len(self._done)} of {len(self._images)} images")
+        say(f"{self.path.name}: masks for {len(self._done)} of {len(self._images)} images")
         if self.failed:
-            tqdm.write(f"{len(self.failed)} failed, see {self.log.name}:")
-            tqdm.write("\n".join(f"  {line}" for line in self._failures()))
+            say(f"{len(self.failed)} failed, see {self.log.name}:")
+            say("\n".join(f"  {line}" for line in self._failures()))
 
 
 def _default_path() -> Path:
