@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _orderly_end():
             code: int = options.run(options)
-            sys.stdout.flush()
+            print(end="", flush=True)  # now, and not when nobody can be told of it any more
     except KeyboardInterrupt:
         print("error: stopped", file=sys.stderr)
         return _SIGNALLED + signal.SIGINT

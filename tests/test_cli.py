@@ -456,6 +456,12 @@ def test_a_reader_who_has_seen_enough_is_no_error() -> None:
     assert (process.returncode, told) == (128 + 13, b"")
 
 
+def test_without_an_output_a_command_does_its_work() -> None:
+    command = f"{sys.executable} -m kagglekit competitions >&-"
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_a_name_that_the_terminal_has_no_letters_for(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "kagglekit", "fake", "tgs-salt-identification-challenge"]
     ended = subprocess.run(
